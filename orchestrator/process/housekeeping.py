@@ -47,7 +47,7 @@ async def forget(store: Store, before_ms: int, duties: Sequence[retention.Duty] 
         while keys := await store.read(partial(_find, duty, before_ms)):
             for start in range(0, len(keys), retention.PIECE):
                 piece = keys[start : start + retention.PIECE]
-                total += await store.write(partial(_forget, duty, piece, before_ms))
+                total += await store.write_bulk(partial(_forget, duty, piece, before_ms))
                 await anyio.sleep(_BREATH_SECONDS)
             if len(keys) < retention.BATCH:
                 break

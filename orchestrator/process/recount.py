@@ -25,7 +25,7 @@ async def recount(store: Store) -> None:
     while True:
         try:
             for shop in (await store.read(wrong_counts)).shops:
-                off = await store.write(partial(correct_counts, shop=shop))
+                off = await store.write_bulk(partial(correct_counts, shop=shop))
                 orders = {" ".join(place): by for (_, *place), by in off.orders.items()}
                 if orders or off.pending:
                     log.warning("counts.corrected", shop=shop, orders=orders, pending=off.pending.get(shop, 0))

@@ -144,7 +144,9 @@ class ListAdoption:
         self, observations: list[Observation], skip_if_new: frozenset[str], tally: Tally
     ) -> list[Adopted]:
         try:
-            results, skipped = await self._services.store.write(lambda tx: self._adopt(tx, observations, skip_if_new))
+            results, skipped = await self._services.store.write_bulk(
+                lambda tx: self._adopt(tx, observations, skip_if_new)
+            )
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - supervised: one order of the batch, which is undone alone

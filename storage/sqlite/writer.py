@@ -1,6 +1,7 @@
 """The one connection that writes: units and changes gather in a group until the writer task takes all of it into one
 transaction and commits once with synchronous=FULL. While one group waits for the disk the next one gathers: the more is
-going on, the cheaper each unit becomes.
+going on, the cheaper each unit becomes. Bulk units (imports, long lists, retention) are long and wait apart: one of
+them comes along with each group, so that a step or a target waits for one at most.
 
 Exactly one connection writes and checkpoints; SQLite before 3.51.3 can lose commits when one connection checkpoints
 while another commits (pitfalls S0). A caller that is cancelled does not undo its unit: it is committed or not as if the
@@ -29,6 +30,7 @@ from storage.transaction import Published
 T = TypeVar("T")
 
 _GROUP_LIMIT = 256  # units in one commit: bounds how long a unit can wait behind others
+_BULK_LIMIT = 4  # bulk units in one commit while nothing else is to be written
 _GATHERING_TURNS = 2  # of the event loop, before a group is taken: what is about to be written comes along
 _CHECKPOINT_SECONDS = 300.0
 
@@ -57,6 +59,7 @@ class Writer:
         self._on_commit, self._on_group = on_commit, on_group
         self._is_lost = anyio.Event()
         self._groups: deque[_Group] = deque()
+        self._bulk: deque[_Group] = deque()  # of one unit each
         self._wake = anyio.Event()
         self._closing = False
 
@@ -64,20 +67,24 @@ class Writer:
         """As `Store.write`."""
         return await self._committed(Pending(unit))
 
+    async def write_bulk(self, unit: Unit[T]) -> T:
+        """As `Store.write_bulk`."""
+        return await self._committed(Pending(unit), is_bulk=True)
+
     async def change(self, change: Change) -> bool:
         """As `Store.change`."""
         return await self._committed(Pending.of(change))
 
-    async def _committed(self, pending: Pending[T]) -> T:
+    async def _committed(self, pending: Pending[T], *, is_bulk: bool = False) -> T:
         if self._closing:
             raise StoreUnavailable("the store is closed")
         self.refuse_lost()
-        if not self._groups:
-            self._groups.append(_Group())
+        waiting = self._bulk if is_bulk else self._groups
+        if not waiting:
             self._wake.set()
-        elif len(self._groups[-1].members) >= _GROUP_LIMIT:
-            self._groups.append(_Group())
-        group = self._groups[-1]
+        if is_bulk or not waiting or len(waiting[-1].members) >= _GROUP_LIMIT:
+            waiting.append(_Group())
+        group = waiting[-1]
         group.members.append(pending)
         await group.done.wait()
         if pending.error is not None:
@@ -93,7 +100,7 @@ class Writer:
         """The writer task: gathers, commits, wakes. Ends when the store is closing and nothing waits."""
         last_checkpoint = anyio.current_time()
         while True:
-            if not self._groups:
+            if not self._groups and not self._bulk:
                 if self._closing:
                     return
                 self._wake = anyio.Event()
@@ -103,10 +110,16 @@ class Writer:
                 with suppress(sqlite3.Error):  # tried again next time; commits report what is wrong with the disk
                     await self._connection.run(self._checkpoint)
                 last_checkpoint = anyio.current_time()
-            if self._groups:
+            if self._groups or self._bulk:
                 for _ in range(_GATHERING_TURNS):
                     await checkpoint()
-                await self._commit(self._groups.popleft())
+                await self._commit(self._taken())
+
+    def _taken(self) -> list[_Group]:
+        """What commits next, together."""
+        groups = [self._groups.popleft()] if self._groups else []
+        bulk = min(len(self._bulk), 1 if groups else _BULK_LIMIT)
+        return [*groups, *(self._bulk.popleft() for _ in range(bulk))]
 
     # -- whether the store is still ours -----------------------------------------------------------------------------
 
@@ -137,9 +150,9 @@ class Writer:
 
     # -- in the connection's thread, and around it -------------------------------------------------------------------
 
-    async def _commit(self, group: _Group) -> None:
+    async def _commit(self, groups: list[_Group]) -> None:
         published: list[Published] = []
-        began, members = anyio.current_time(), group.members
+        began, members = anyio.current_time(), [pending for group in groups for pending in group.members]
         try:
             published = await self._connection.run(lambda connection: self._run_on_footing(connection, members))
         except StoreLost as lost:
@@ -157,7 +170,8 @@ class Writer:
                 pending.error = StoreUnavailable(f"the writer of {self._path} ended")
             raise
         finally:
-            group.done.set()
+            for group in groups:
+                group.done.set()
         self._on_group(len(members), anyio.current_time() - began)
         if published:
             self._on_commit(published)

@@ -51,6 +51,8 @@ class Shared:
             raise StoreUnavailable("no connection")
         return await self._store.write(unit)  # type: ignore[arg-type]
 
+    write_bulk = write
+
 
 @asynccontextmanager
 async def shared(folder: Path) -> AsyncIterator[Shared]:

@@ -141,6 +141,17 @@ async def test_a_group_of_changes_is_a_few_statements(tmp_path: Path, monkeypatc
         assert sum(groups) == 40
 
 
+async def test_a_unit_does_not_wait_for_the_bulk_before_it(tmp_path: Path) -> None:
+    names = [f"bulk {number}" for number in range(20)]
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        async with anyio.create_task_group() as group:
+            for name in names:
+                group.start_soon(store.write_bulk, lambda tx, n=name: append_event(tx, NOW, n))
+            group.start_soon(store.write, lambda tx: append_event(tx, NOW, "step"))
+        events = await store.read(lambda tx: list_events(tx, 0, 99))
+        assert [event.type for event in events] == ["step", *names]
+
+
 async def test_a_failed_checkpoint_is_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def checkpoint(connection: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")

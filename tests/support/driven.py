@@ -213,7 +213,7 @@ class _MemoryStore:
     async def write(self, unit: Callable[[Transaction], T]) -> T:
         return self.run(unit)
 
-    read = write
+    read = write_bulk = write
 
     async def change(self, change: Change) -> bool:
         return self.run(lambda tx: save_change(tx, change))

@@ -46,7 +46,7 @@ class TargetCommands(CommandGroup):
         rules = {shop: await self._rules_or_refusal(shop) for shop in dict.fromkeys(each.shop for each in wanted)}
         submissions = [self._submission(each) for each in wanted]
         try:
-            results = await services.store.write(lambda tx: self._accept_all(tx, rules, submissions))
+            results = await services.store.write_bulk(lambda tx: self._accept_all(tx, rules, submissions))
         except StoreError:
             raise
         except Exception:  # noqa: BLE001 - supervised: one of them, by itself it is reported

@@ -147,14 +147,27 @@ async def test_a_reader_cannot_write(engine: Engine) -> None:
         assert len(await store.read(lambda tx: list_orders(tx, 0, 9))) == 1
 
 
-async def test_what_was_handed_over_is_written_when_the_store_closes(engine: Engine) -> None:
+@pytest.mark.parametrize("call", ["write", "write_bulk"])
+async def test_what_was_handed_over_is_written_when_the_store_closes(engine: Engine, call: str) -> None:
     async with engine.open() as store, anyio.create_task_group() as group:
         for number in range(300):
-            group.start_soon(store.write, lambda tx, n=number: insert_order(tx, order(str(n)), b""))
+            group.start_soon(getattr(store, call), lambda tx, n=number: insert_order(tx, order(str(n)), b""))
         await anyio.wait_all_tasks_blocked()
         group.cancel_scope.cancel()
     async with engine.open() as store:
         assert len(await store.read(lambda tx: list_orders(tx, 0, 999))) == 300
+
+
+async def test_a_bulk_unit_that_raises_undoes_itself_alone(engine: Engine) -> None:
+    def failing(tx: Transaction) -> None:
+        insert_order(tx, order("bad"), b"")
+        raise ValueError("its own fault")
+
+    async with engine.open() as store:
+        with pytest.raises(ValueError, match="its own fault"):
+            await store.write_bulk(failing)
+        await store.write_bulk(lambda tx: insert_order(tx, order("good"), b""))
+        assert [each.id for each in await store.read(lambda tx: list_orders(tx, 0, 9))] == ["good"]
 
 
 async def test_a_closed_store_refuses_at_once(engine: Engine) -> None:
