@@ -303,13 +303,19 @@ class _Patient:
         self.is_closed = True
 
 
+def _examined(folder: Path, monkeypatch: pytest.MonkeyPatch, finding: Finding) -> _Patient:
+    """A shop in the config of this folder, of which that is found."""
+    write_config(folder)
+    patient = _Patient(finding)
+    monkeypatch.setattr(Platform, "open", lambda platform, settings: patient)
+    return patient
+
+
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warning", 0), ("failed", 1)])
 def test_doctor_asks_every_shop_and_fails_when_one_does(
     run: Run, alone: Path, monkeypatch: pytest.MonkeyPatch, status: Any, code: int
 ) -> None:
-    write_config(alone)
-    patient = _Patient(Finding("credentials", status, "the token's own words"))
-    monkeypatch.setattr(Platform, "open", lambda platform, settings: patient)
+    patient = _examined(alone, monkeypatch, Finding("credentials", status, "the token's own words"))
     result = run("doctor")
     assert result.exit_code == code, result.output
     assert "the token's own words" in result.stdout
@@ -326,9 +332,7 @@ def test_doctor_asks_every_shop_and_fails_when_one_does(
 def test_doctor_says_what_to_look_at_where_a_shop_cannot_be_reached(
     run: Run, alone: Path, monkeypatch: pytest.MonkeyPatch, status: Any, is_helped: bool
 ) -> None:
-    write_config(alone)
-    patient = _Patient(Finding("reachable", status, "no connection to shop.example"))
-    monkeypatch.setattr(Platform, "open", lambda platform, settings: patient)
+    _examined(alone, monkeypatch, Finding("reachable", status, "no connection to shop.example"))
     reported = " ".join(run("doctor").stdout.split())
     assert ("no connection to shop.example - check the address of acme in the config" in reported) == is_helped
 

@@ -197,8 +197,11 @@ async def test_an_answer_that_keeps_dripping_ends_with_the_calls_time(first: byt
 async def test_each_call_has_its_own_deadline() -> None:
     """The later of two is not ended with the first, and is ended when nothing else happens any more."""
     ended: list[str] = []
+    asked = anyio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_and_body(reader)
+        asked.set()
         await anyio.sleep_forever()
 
     async with talking(talk) as url, exchanging(seconds=0.4) as exchange:
@@ -211,7 +214,7 @@ async def test_each_call_has_its_own_deadline() -> None:
         with anyio.fail_after(10):
             async with anyio.create_task_group() as group:
                 group.start_soon(call, "first")
-                await anyio.sleep(0.2)
+                await asked.wait()
                 group.start_soon(call, "second")
     assert ended == ["first", "second"]
 
@@ -236,6 +239,20 @@ class SetTime:
         self._timers = [timer for timer in self._timers if timer not in due]
         for timer in due:
             timer._run()
+
+
+async def test_the_later_of_two_calls_is_ended_at_its_own_time() -> None:
+    time: Any = SetTime()
+    loop = asyncio.get_running_loop()
+    deadlines, first, second = _Deadlines(time, 30), ResponseHandler(loop), ResponseHandler(loop)
+    deadlines.watch(first, deadlines.from_now())
+    time.pass_until(20)
+    deadlines.watch(second, deadlines.from_now())
+    time.pass_until(30)
+    assert (first.exception() is not None, second.exception()) == (True, None)
+    deadlines.forget(first)
+    time.pass_until(50)
+    assert second.exception() is not None
 
 
 async def test_a_call_that_waited_for_its_connection_has_no_more_time_than_others() -> None:
