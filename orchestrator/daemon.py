@@ -36,6 +36,7 @@ from orchestrator.operations.queries import Queries
 from orchestrator.output import Output
 from orchestrator.private import appearing
 from orchestrator.process import systemd
+from orchestrator.process.activity import ActivityRecorder
 from orchestrator.process.blocked_log import BlockedLog
 from orchestrator.process.collector import settle_collector
 from orchestrator.process.housekeeping import feed_watchdog, forget_forever, measure
@@ -103,6 +104,7 @@ class Daemon:
         )
         self.queries = Queries(store, self, self.feed, self.clock, lambda: self.deliveries.endpoints)
         self.inbox = Inbox(store, self.supervisor.worker, self.clock, self.chance)
+        self.activity = ActivityRecorder(store, metrics, self.clock)
         self.watch = SubscriptionWatch(
             store, lambda: self.config.shops, self.supervisor.worker, config.webhooks, self.clock, self.chance
         )
@@ -147,6 +149,7 @@ class Daemon:
                 systemd.notify(systemd.STOPPING)
                 log.info("daemon.draining", seconds=self.config.drain_seconds)
                 await self.supervisor.drain(self.config.drain_seconds)
+            await self.activity.record()
             self.feed.close()
             group.cancel_scope.cancel()
 
@@ -182,6 +185,7 @@ class Daemon:
     def _start_duties(self, group: TaskGroup) -> None:
         group.start_soon(forget_forever, self._store, self._watchman, self._retention_ms, self._ends)
         group.start_soon(recount, self._store)
+        group.start_soon(self.activity.run)
         group.start_soon(self.inbox.run)
         group.start_soon(self._blocked_log.run)
         group.start_soon(self.watch.run)

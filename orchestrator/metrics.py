@@ -12,7 +12,8 @@ Label values are bounded: shops come from the config, steps from the machines, r
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -26,6 +27,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.registry import Collector
+
+from storage.activity import Activity
 
 Child = TypeVar("Child")
 
@@ -45,10 +49,11 @@ _SITUATIONS_OF_A_SHOP = ("queued", "running", "retrying", "blocked")
 class _Children(dict[tuple[str, ...], Child], Generic[Child]):
     """The children of one metric by label values; a missing one is made once."""
 
-    __slots__ = ("_make",)
+    __slots__ = ("_make", "metric")
 
-    def __init__(self, make: Callable[..., Child]) -> None:
+    def __init__(self, metric: Collector, make: Callable[..., Child]) -> None:
         super().__init__()
+        self.metric = metric
         self._make: Callable[..., Child] = make
 
     def __missing__(self, key: tuple[str, ...]) -> Child:
@@ -200,6 +205,19 @@ class Metrics:
         """A shop's circuit is `closed`, `half_open` or `open` now."""
         self._circuit.labels(shop).set(CIRCUIT_VALUES.get(circuit, 0))
 
+    # -- read once a minute ------------------------------------------------------------------------------------------
+
+    def done_since_start(self) -> dict[str, Activity]:
+        """What was done by shop since the daemon started, as the counters have it. May be called in any thread."""
+        found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for labels, steps in _counted(self._steps):
+            found[labels["shop"]]["steps_done" if labels["outcome"] == "done" else "steps_failed"] += steps
+        for labels, calls in _counted(self._calls):
+            found[labels["shop"]]["calls"] += calls
+        for labels, orders in _counted(self._imported):
+            found[labels["shop"]]["orders_imported"] += orders
+        return {shop: Activity(**counts) for shop, counts in found.items()}
+
     # -- read at each scrape ---------------------------------------------------------------------------------------
 
     def render(self, status: Mapping[str, Any]) -> bytes:
@@ -268,16 +286,25 @@ class Metrics:
     # -- making ----------------------------------------------------------------------------------------------------
 
     def _counters(self, name: str, text: str, *labels: str) -> _Children[Counter]:
-        return _Children(Counter(f"fulfilld_{name}", text, labels, registry=self.registry).labels)
+        counter = Counter(f"fulfilld_{name}", text, labels, registry=self.registry)
+        return _Children(counter, counter.labels)
 
     def _histograms(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> _Children[Histogram]:
-        return _Children(Histogram(f"fulfilld_{name}", text, labels, buckets=buckets, registry=self.registry).labels)
+        histogram = Histogram(f"fulfilld_{name}", text, labels, buckets=buckets, registry=self.registry)
+        return _Children(histogram, histogram.labels)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"fulfilld_{name}", text, buckets=buckets, registry=self.registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"fulfilld_{name}", text, labels, registry=self.registry)
+
+
+def _counted(children: _Children[Counter]) -> Iterator[tuple[dict[str, str], int]]:
+    """The labels of each child of a counter, and how much it has counted."""
+    for family in children.metric.collect():
+        for sample in family.samples:
+            yield sample.labels, int(sample.value)
 
 
 def _situations(shop: Mapping[str, Any]) -> dict[str, int]:

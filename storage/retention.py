@@ -40,11 +40,13 @@ class Duty:
     forget: Callable[[Transaction, Sequence[Row], int], int]
 
 
-def _finder(sql: str) -> Callable[[Transaction, int], list[Row]]:
+def finder(sql: str) -> Callable[[Transaction, int], list[Row]]:
+    """A duty's `find` by a SELECT that takes the time and how many."""
     return lambda tx, before_ms: tx.query(sql, (before_ms, BATCH))
 
 
-def _forgetter(sql: str) -> Callable[[Transaction, Sequence[Row], int], int]:
+def deleter(sql: str) -> Callable[[Transaction, Sequence[Row], int], int]:
+    """A duty's `forget` by a DELETE that takes a row's key and the time."""
     return lambda tx, keys, before_ms: sum(tx.execute(sql, (*key, before_ms)) for key in keys)
 
 
@@ -132,34 +134,34 @@ def _forget_events(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
 
 TARGETS = Duty(
     "targets",
-    _finder("SELECT seq FROM targets WHERE finished_at < ? ORDER BY finished_at LIMIT ?"),
-    _forgetter("DELETE FROM targets WHERE seq = ? AND finished_at < ?"),
+    finder("SELECT seq FROM targets WHERE finished_at < ? ORDER BY finished_at LIMIT ?"),
+    deleter("DELETE FROM targets WHERE seq = ? AND finished_at < ?"),
 )
 ORDERS = Duty(
     "orders",
-    _finder(f"SELECT seq FROM orders WHERE {_RESTS} ORDER BY updated_at LIMIT ?"),  # noqa: S608
+    finder(f"SELECT seq FROM orders WHERE {_RESTS} ORDER BY updated_at LIMIT ?"),  # noqa: S608
     _forget_orders,
 )
 EVENTS = Duty("events", _old_events, _forget_events)
 REJECTED = Duty(
     "rejected",
-    _finder("SELECT id FROM rejected WHERE at < ? ORDER BY id LIMIT ?"),
-    _forgetter("DELETE FROM rejected WHERE id = ? AND at < ?"),
+    finder("SELECT id FROM rejected WHERE at < ? ORDER BY id LIMIT ?"),
+    deleter("DELETE FROM rejected WHERE id = ? AND at < ?"),
 )
 WEBHOOKS = Duty(
     "webhooks",
-    _finder("SELECT id FROM webhooks WHERE received_at < ? AND processed_at IS NOT NULL ORDER BY id LIMIT ?"),
-    _forgetter("DELETE FROM webhooks WHERE id = ? AND received_at < ?"),
+    finder("SELECT id FROM webhooks WHERE received_at < ? AND processed_at IS NOT NULL ORDER BY id LIMIT ?"),
+    deleter("DELETE FROM webhooks WHERE id = ? AND received_at < ?"),
 )
 FULFILLMENTS = Duty(
     "fulfillments",
-    _finder("SELECT shop, id FROM fulfillments WHERE seen_at < ? ORDER BY seen_at LIMIT ?"),
-    _forgetter("DELETE FROM fulfillments WHERE shop = ? AND id = ? AND seen_at < ?"),
+    finder("SELECT shop, id FROM fulfillments WHERE seen_at < ? ORDER BY seen_at LIMIT ?"),
+    deleter("DELETE FROM fulfillments WHERE shop = ? AND id = ? AND seen_at < ?"),
 )
 ANNOUNCEMENTS = Duty(
     "announcements",
-    _finder("SELECT key FROM announcements WHERE at < ? LIMIT ?"),
-    _forgetter("DELETE FROM announcements WHERE key = ? AND at < ?"),
+    finder("SELECT key FROM announcements WHERE at < ? LIMIT ?"),
+    deleter("DELETE FROM announcements WHERE key = ? AND at < ?"),
 )
 DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS, FULFILLMENTS, ANNOUNCEMENTS)
 """All of them, in the order in which they are done, where nobody says which states of orders are ends."""

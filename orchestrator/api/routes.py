@@ -440,6 +440,17 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "GET",
+        "/v1/history",
+        "readHistory",
+        "Daemon",
+        "What was done in each minute of the last day, or in each hour of the last 90 days",
+        daemon.history,
+        {200: _json("The minutes or hours, oldest first", documents.History)},
+        ("shop-not-found", *_STORE),
+        query=parameters.HistoryQuery,
+    ),
+    Route(
+        "GET",
         "/v1/dump",
         "readDump",
         "Daemon",

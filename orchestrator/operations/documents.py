@@ -435,6 +435,25 @@ class ConsumerList(TypedDict):
     consumers: list[ConsumerStatus]
 
 
+class HistoryPoint(TypedDict):
+    """What was done in a minute or an hour."""
+
+    at: Annotated[Instant, Field(description="When it began")]
+    steps_done: Annotated[int, Field(description="Calls of steps that did what they should")]
+    steps_failed: Annotated[int, Field(description="Calls of steps that failed; a retry that fails counts again")]
+    orders_imported: int
+    calls: Annotated[int, Field(description="Calls of the platforms, those of steps included")]
+    oldest_pending_seconds: Annotated[float, Field(description="The highest age of the oldest pending target")]
+
+
+class History(TypedDict):
+    """What was done over time. A minute or an hour in which no daemon ran is left out."""
+
+    step: Literal["minute", "hour"]
+    shop: Annotated[str | None, Field(description="Whose it is; null: all shops'")]
+    points: list[HistoryPoint]
+
+
 class Status(TypedDict):
     """The status dump."""
 

@@ -22,6 +22,7 @@ from orchestrator.operations.deliveries import EndpointFacts, consumer_views, de
 from orchestrator.operations.dump import DumpLine, dump_lines
 from orchestrator.operations.event_pages import EventPage, beginning, event_page, refuse_foreign_cursor
 from orchestrator.operations.feed import Feed
+from orchestrator.operations.history import Span, history
 from orchestrator.operations.inclusions import Included, included_of_order
 from orchestrator.operations.order_pages import Configured, OrderPage, OrderQuery, order_page
 from orchestrator.operations.ports import NodeFacts
@@ -122,6 +123,19 @@ class Queries:
         if row is None:
             raise no_shop(name, self._node.shops())
         return left_shop_view(row)
+
+    async def history(
+        self, shop: str | None, step: Span, since_ms: int | None, until_ms: int | None
+    ) -> documents.History:
+        """What a shop, or all together, did in each minute or hour from `since_ms` on and before `until_ms` (None: all
+        that is kept, up to now). Raises Refused `shop-not-found`."""
+        configured, until = self._node.shops(), self._clock.now_ms() if until_ms is None else until_ms
+
+        def unit(tx: Transaction) -> documents.History:
+            _check_shop(tx, configured, shop)
+            return history(tx, shop, step, since_ms or 0, until)
+
+        return await self._store.read(unit)
 
     # -- orders ----------------------------------------------------------------------------------------------------
 

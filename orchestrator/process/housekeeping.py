@@ -13,6 +13,7 @@ from orchestrator.metrics import Metrics
 from orchestrator.process.passage import Watchman
 from orchestrator.process.systemd import notify, watchdog_interval_seconds
 from storage import retention
+from storage.activity import KEPT_MS
 from storage.errors import StoreError
 from storage.records import Shop
 from storage.shops import list_shops
@@ -29,12 +30,14 @@ _LAG_SECONDS = 1.0
 async def forget_forever(
     store: Store, watchman: Watchman, retention_ms: Callable[[], int], ends: Callable[[Sequence[Shop]], retention.Ends]
 ) -> None:
-    """Every hour deletes what is older than the retention, in small batches. `ends` answers for shops, all that the
-    store knows, in which states their orders are over."""
+    """Every hour deletes what is older than the retention, in small batches, and activity by its own ages. `ends`
+    answers for shops, all that the store knows, in which states their orders are over."""
     while True:
         try:
-            before_ms = await watchman.measure() - retention_ms()
-            await forget(store, before_ms, retention.duties(ends(await store.read(list_shops))))
+            now = await watchman.measure()
+            await forget(store, now - retention_ms(), retention.duties(ends(await store.read(list_shops))))
+            for duty, kept_ms in KEPT_MS.items():
+                await forget(store, now - kept_ms, (duty,))
         except StoreError as error:
             log.warning("retention.failed", detail=str(error))
         await anyio.sleep(_EVERY_SECONDS)

@@ -114,6 +114,9 @@ async def test_a_drain_records_the_call_that_is_out_and_begins_no_other(tmp_path
         assert sandbox.ledger.effects(order) == ["confirm"]
         daemon.start()
         await daemon.ready()
+        _, history = await daemon.call("GET", f"/v1/history?step=hour&shop={shop}")
+        assert sum(point["steps_done"] for point in history["points"]) == 1, "what was done before it ended is kept"
+        assert sum(point["orders_imported"] for point in history["points"]) == 1
         _, answer = await daemon.call("GET", f"/v1/targets/{target['id']}?wait=15")
         assert answer["status"] == "reached"
         assert [c.step for c in sandbox.ledger.calls(order) if c.step != "read"] == [

@@ -10,7 +10,7 @@ from aiohttp import web
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, answer, stream, with_texts
 from orchestrator.api.call import Call
 from orchestrator.api.problems import unavailable
-from orchestrator.api.schema.queries import DumpQuery, Query
+from orchestrator.api.schema.queries import DumpQuery, HistoryQuery, Query
 from orchestrator.api.services import OPENAPI
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.documents import Health, Ready
@@ -39,6 +39,12 @@ async def ready(call: Call[Query]) -> web.StreamResponse:
 async def status(call: Call[Query]) -> web.StreamResponse:
     """The status dump."""
     return answer(await call.services.queries.status())
+
+
+async def history(call: Call[HistoryQuery]) -> web.StreamResponse:
+    """What was done over time."""
+    query = call.query
+    return answer(await call.services.queries.history(query.shop, query.step, query.since, query.until))
 
 
 async def metrics(call: Call[Query]) -> web.StreamResponse:

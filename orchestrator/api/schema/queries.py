@@ -147,6 +147,17 @@ class ProductsQuery(Query):
     after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
 
 
+class HistoryQuery(Query):
+    """Which minutes or hours to show, and of which shop."""
+
+    shop: Annotated[Text | None, Field(description="Only what this shop did")] = None
+    step: Annotated[Literal["minute", "hour"], Field(description="How long each point is")] = "minute"
+    since: Annotated[
+        Instant | None, Field(alias="from", description="From the minute or hour of this instant on; all that is kept")
+    ] = None
+    until: Annotated[Instant | None, Field(alias="to", description="Before this instant; up to now")] = None
+
+
 class MachinesQuery(Query):
     """How to show machines."""
 
