@@ -8,14 +8,13 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from orchestrator.api.answers import mark, to_json
+from orchestrator.api.answers import mark
 from orchestrator.api.call import begin
 from orchestrator.api.middleware import supervise
-from orchestrator.api.openapi import openapi_document
 from orchestrator.api.reading import refuse_body
 from orchestrator.api.route import Route
 from orchestrator.api.routes import ROUTES
-from orchestrator.api.services import OPENAPI, SERVICES, Services
+from orchestrator.api.services import SERVICES, Services
 from orchestrator.clock import Clock
 from orchestrator.metrics import Metrics
 from orchestrator.operations.feed import Feed
@@ -31,7 +30,6 @@ def build_app(
     """The API as an application; `server.serving` puts it on its socket."""
     app = web.Application(middlewares=[supervise], client_max_size=LARGEST_BODY_BYTES)
     app[SERVICES] = Services(queries, commands, node, feed, metrics, clock)
-    app[OPENAPI] = to_json(openapi_document())
     for route in ROUTES:
         # any segment will do: an id may have braces, which aiohttp's own pattern does not take
         path = re.sub(r"{(\w+)}", r"{\1:[^/]+}", route.path)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
 from orchestrator import __version__
 from orchestrator.api import platform_data
-from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE
+from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, to_json
 from orchestrator.api.problems import PROBLEM_TYPE, STATUS_BY_SLUG, TITLE_BY_SLUG, HttpProblem
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
@@ -49,6 +50,12 @@ Order fulfilment between one ERP and many shop platforms, on a Unix socket
 needs `Authorization: Bearer`. Times are RFC 3339 UTC with `Z`, ids are strings. Unknown request members and parameters
 are errors, unknown answer members must be ignored. Errors are RFC 9457 problems; `type` is a stable slug. HEAD answers
 as GET does, without the body. Requests that a browser sends for a page from elsewhere are refused."""
+
+
+@cache
+def openapi_text() -> bytes:
+    """The document as it is served, made once a process, and only where somebody asks for it."""
+    return to_json(openapi_document())
 
 
 def openapi_document() -> dict[str, Any]:

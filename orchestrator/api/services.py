@@ -30,6 +30,3 @@ SERVICES: Final = web.AppKey("services", Services)
 
 TOKEN: Final = web.AppKey("token", str)
 """What calls over TCP have to bring; without one none is let in."""
-
-OPENAPI: Final = web.AppKey("openapi", bytes)
-"""The OpenAPI document, made once."""

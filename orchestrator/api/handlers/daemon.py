@@ -11,7 +11,6 @@ from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, answer, stream, wit
 from orchestrator.api.call import Call
 from orchestrator.api.problems import unavailable
 from orchestrator.api.schema.queries import DumpQuery, HistoryQuery, Query
-from orchestrator.api.services import OPENAPI
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.documents import Health, Ready
 
@@ -63,7 +62,11 @@ async def dump(call: Call[DumpQuery]) -> web.StreamResponse:
 
 async def openapi(call: Call[Query]) -> web.StreamResponse:
     """What the API offers, as OpenAPI 3.1."""
-    return web.Response(body=call.request.app[OPENAPI], content_type=JSON_TYPE)
+    del call
+    from orchestrator.api.openapi import openapi_text  # it describes the table of routes, which has this one
+
+    # the first time it is made, which takes longer than the event loop should be kept
+    return web.Response(body=await anyio.to_thread.run_sync(openapi_text), content_type=JSON_TYPE)
 
 
 async def show_dashboard(call: Call[Query]) -> web.StreamResponse:
