@@ -36,6 +36,9 @@ SUITE ?= check
 COVERAGE_BELOW ?= 90
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
+# What was compiled once stays so where a machine forbids it too: the tests start Python hundreds of times.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-all quick lint check generators vendure coverage docs bench peers chaos install lock clean
 .DEFAULT_GOAL := test
 

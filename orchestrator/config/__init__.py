@@ -1,7 +1,6 @@
 """The daemon's settings: one JSON file, read and checked as a whole (docs/configure.md)."""
 
 from orchestrator.config.changes import ConfigChanges, diff
-from orchestrator.config.example import example
 from orchestrator.config.load import load, reread, reread_delivery, socket_of
 from orchestrator.config.model import (
     ApiSettings,
@@ -39,7 +38,6 @@ __all__ = [
     "WebhookSettings",
     "default_socket",
     "diff",
-    "example",
     "is_other_account",
     "json_schema",
     "load",

@@ -70,6 +70,6 @@ def schema() -> None:
 
 def example() -> None:
     """Print a commented config to start from."""
-    from orchestrator.config import example as text
+    from orchestrator.config.example import example as text
 
     sys.stdout.write(text().rstrip("\n") + "\n")
