@@ -26,6 +26,22 @@ def load_problem(text: str) -> Problem:
     return Problem(*load_array(text))
 
 
+_SINCE = "'0123456789]'"
+
+
+def type_condition(type_: str) -> tuple[str, str]:
+    """The condition of an order whose problem is of this type, as its column has it, and the value of its place."""
+    beginning = f"[{quote_json(type_)},"
+    return f"substr(problem, 1, {len(beginning)}) = ?", beginning
+
+
+def step_condition(step: str) -> tuple[str, str]:
+    """As `type_condition`, of one whose problem is that of a step: all that stands behind it is an instant."""
+    end = f",{quote_json(step)},"
+    before = f"rtrim(problem, {_SINCE})"
+    return f"substr({before}, length({before}) - {len(end) - 1}) = ?", end
+
+
 def dump_intent(intent: Intent) -> str:
     """An intent as its JSON column. The last member is left out where older daemons, which do not know it, take it so
     themselves."""

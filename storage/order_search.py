@@ -9,11 +9,12 @@ say which there are) the orders that stand there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from storage.order_columns import COLUMNS, show_order
-from storage.records import HELD_UP, Order, Situation
-from storage.transaction import Transaction, Value
+from storage.order_columns import COLUMNS, show_order, step_condition, type_condition
+from storage.records import HAVE_PROBLEMS, HELD_UP, Order, Situation
+from storage.transaction import Row, Transaction, Value
 
 _FEW = 250_000
 """So many orders are sorted for a page rather than walked past."""
@@ -24,7 +25,8 @@ _MOST_PARTS = 400
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
     """Which orders to select; None means all. `passed`: states, by shop, that have the milestone of the filter beside a
-    further one. `waiting_shops`: shops whose orders wait, though they would go on."""
+    further one. `problem`, `step`: the type of the order's problem, and of which step it is; `has_problem`: any.
+    `waiting_shops`: shops whose orders wait, though they would go on."""
 
     shop: str | None = None
     states: tuple[str, ...] = ()
@@ -33,7 +35,16 @@ class OrderFilter:
     situation: str | None = None
     reference: str | None = None
     updated_after: int | None = None
+    updated_before: int | None = None
+    problem: str | None = None
+    step: str | None = None
+    has_problem: bool = False
     waiting_shops: tuple[str, ...] = ()
+
+    @property
+    def wants_problem(self) -> bool:
+        """Whether only orders with a problem fit."""
+        return self.has_problem or self.problem is not None or self.step is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +62,34 @@ class _Condition:
 
 def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = OrderFilter()) -> list[Order]:
     """Orders with `seq` above `after`, in the order of their import, to be shown (`show_order`)."""
+    return [show_order(row) for row in _rows(tx, COLUMNS, after, limit, wanted)]
+
+
+def find_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter) -> list[Row]:
+    """As `list_orders`, of each `seq`, shop, id and problem (its column) alone."""
+    return _rows(tx, "seq, shop, id, problem", after, limit, wanted)
+
+
+def fitting_orders(tx: Transaction, shop: str, orders: Sequence[str], wanted: OrderFilter) -> list[Row]:
+    """The id and problem (its column) of those of a shop's orders that fit."""
+    fits = _Condition.of_all([_one_of("id", list(orders)), *_conditions(wanted)])
+    return tx.query(f"SELECT id, problem FROM orders WHERE shop = ? AND {fits.sql}", (shop, *fits.values))  # noqa: S608
+
+
+def _rows(tx: Transaction, columns: str, after: int, limit: int, wanted: OrderFilter) -> list[Row]:
     found = _parts(tx, after, limit, wanted)
     if found is None:
         fits = _Condition.of_all(_conditions(wanted))
-        sql = f"SELECT {COLUMNS} FROM orders WHERE seq > ? AND {fits.sql} ORDER BY seq LIMIT ?"  # noqa: S608
-        rows = tx.query(sql, [after, *fits.values, limit])
-    elif found:
-        parts = " UNION ALL ".join(f"SELECT seq FROM ({part.sql}) AS part{n}" for n, part in enumerate(found))  # noqa: S608
-        sql = (
-            f"SELECT {COLUMNS} FROM orders WHERE seq IN"  # noqa: S608
-            f" (SELECT seq FROM ({parts}) AS found ORDER BY seq LIMIT ?) ORDER BY seq"
-        )
-        rows = tx.query(sql, [*(value for part in found for value in part.values), limit])
-    else:
-        rows = []
-    return [show_order(row) for row in rows]
+        sql = f"SELECT {columns} FROM orders WHERE seq > ? AND {fits.sql} ORDER BY seq LIMIT ?"  # noqa: S608
+        return tx.query(sql, [after, *fits.values, limit])
+    if not found:
+        return []
+    parts = " UNION ALL ".join(f"SELECT seq FROM ({part.sql}) AS part{n}" for n, part in enumerate(found))  # noqa: S608
+    sql = (
+        f"SELECT {columns} FROM orders WHERE seq IN"  # noqa: S608
+        f" (SELECT seq FROM ({parts}) AS found ORDER BY seq LIMIT ?) ORDER BY seq"
+    )
+    return tx.query(sql, [*(value for part in found for value in part.values), limit])
 
 
 def _parts(tx: Transaction, after: int, limit: int, wanted: OrderFilter) -> list[_Condition] | None:
@@ -74,10 +98,10 @@ def _parts(tx: Transaction, after: int, limit: int, wanted: OrderFilter) -> list
     if wanted.reference is not None or wanted == OrderFilter(waiting_shops=wanted.waiting_shops):
         return None
     page = _Condition("ORDER BY seq LIMIT ?", (limit,))
-    parts = []
+    parts: list[_Condition] = []
     if wanted.situation != Situation.IDLE:
         parts.append(_part(tx, "orders_busy", "situation <> 'idle'", after, _conditions(wanted), page))
-    if wanted.situation not in (None, Situation.IDLE):
+    if wanted.situation not in (None, Situation.IDLE) or wanted.wants_problem:
         return parts
     if wanted.updated_after is not None and _are_few(tx, wanted.updated_after):
         parts.append(_part(tx, "orders_rested", "situation = 'idle'", after, _conditions(wanted), page))
@@ -134,7 +158,7 @@ def _conditions(wanted: OrderFilter) -> list[_Condition]:
         conditions.append(_Condition("reference = ?", (wanted.reference,)))
     if wanted.situation is not None:
         conditions.append(_situation_condition(wanted.situation, wanted.waiting_shops))
-    return conditions + _time_conditions(wanted)
+    return conditions + _problem_conditions(wanted) + _time_conditions(wanted)
 
 
 def _shop_conditions(wanted: OrderFilter) -> list[_Condition]:
@@ -146,7 +170,22 @@ def _state_conditions(wanted: OrderFilter) -> list[_Condition]:
 
 
 def _time_conditions(wanted: OrderFilter) -> list[_Condition]:
-    return [] if wanted.updated_after is None else [_Condition("updated_at > ?", (wanted.updated_after,))]
+    bounds = [("updated_at > ?", wanted.updated_after), ("updated_at < ?", wanted.updated_before)]
+    return [_Condition(sql, (at,)) for sql, at in bounds if at is not None]
+
+
+def _problem_conditions(wanted: OrderFilter) -> list[_Condition]:
+    """The situations first: they are in the index, the problem is not."""
+    if not wanted.wants_problem:
+        return []
+    found = [_one_of("situation", [each.value for each in HAVE_PROBLEMS]), _Condition("problem IS NOT NULL")]
+    if wanted.problem is not None:
+        sql, value = type_condition(wanted.problem)
+        found.append(_Condition(sql, (value,)))
+    if wanted.step is not None:
+        sql, value = step_condition(wanted.step)
+        found.append(_Condition(sql, (value,)))
+    return found
 
 
 def _milestone_conditions(wanted: OrderFilter) -> list[_Condition]:

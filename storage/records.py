@@ -55,6 +55,10 @@ HELD_UP = frozenset({Situation.QUEUED, Situation.RETRYING})
 """Situations of orders that go on by themselves, unless their shop stands still."""
 
 
+HAVE_PROBLEMS = (Situation.BLOCKED, Situation.HELD)
+"""The situations of orders that may have a problem."""
+
+
 class TargetStatus(StrEnum):
     """The life of a target: the last three are ends."""
 

@@ -92,6 +92,17 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "GET",
+        "/v1/orders/causes",
+        "listCauses",
+        "Orders",
+        "Why orders wait for a person: their problems by cause, those of most orders first",
+        orders.list_causes,
+        {200: _json("The causes", documents.CauseList)},
+        ("shop-not-found", *_STORE),
+        query=parameters.CausesQuery,
+    ),
+    Route(
+        "GET",
         "/v1/shops/{shop}/orders/{id}",
         "readOrder",
         "Orders",

@@ -196,6 +196,37 @@ class OrderPage(TypedDict):
     next: str | None
 
 
+class CauseOrder(TypedDict):
+    """One of the orders that stand still for a cause."""
+
+    shop: str
+    order: str
+    detail: Annotated[str, Field(description="The platform's words about this one")]
+
+
+class Cause(TypedDict):
+    """What the problems of several orders have alike."""
+
+    cause: Annotated[str, Field(description="Its name, for the filter `cause`")]
+    problem: Annotated[str, Field(description="The type of these problems")]
+    title: str
+    step: str | None
+    detail: Annotated[str, Field(description="The platform's words, without what differs from order to order")]
+    count: Annotated[int, Field(description="How many orders there are of it now")]
+    shops: Annotated[dict[str, int], Field(description="How many in each shop")]
+    since: Annotated[Instant, Field(description="Since when the first of them has it")]
+    remedy: Annotated[str, Field(description="What helps, with the command for all of them")]
+    sample: Annotated[list[CauseOrder], Field(description="Some of them")]
+
+
+class CauseList(TypedDict):
+    """Why orders wait for a person."""
+
+    causes: Annotated[list[Cause], Field(description="Those of most orders first")]
+    orders: Annotated[int, Field(description="How many orders have a problem now")]
+    left_out: Annotated[int, Field(description="How many causes are beyond `limit`")]
+
+
 class CallWindow(TypedDict):
     """So many calls in any stretch of so many seconds."""
 

@@ -17,6 +17,7 @@ import anyio
 from orchestrator.clock import Clock
 from orchestrator.decisions.refusals import Refused, no_shop
 from orchestrator.operations import documents
+from orchestrator.operations.causes import list_causes
 from orchestrator.operations.content_view import with_payment_status
 from orchestrator.operations.deliveries import EndpointFacts, consumer_views, delivery_views, no_consumer, no_receiver
 from orchestrator.operations.dump import DumpLine, dump_lines
@@ -24,7 +25,8 @@ from orchestrator.operations.event_pages import EventPage, beginning, event_page
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.history import Span, history
 from orchestrator.operations.inclusions import Included, included_of_order
-from orchestrator.operations.order_pages import Configured, OrderPage, OrderQuery, order_page
+from orchestrator.operations.order_filter import Configured
+from orchestrator.operations.order_pages import OrderPage, OrderQuery, order_page
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.status import Counts, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
@@ -149,6 +151,16 @@ class Queries:
         def unit(tx: Transaction) -> tuple[OrderPage, int | None]:
             _check_shop(tx, configured, query.shop)
             return order_page(tx, configured, query, after, limit, now)
+
+        return await self._store.read(unit)
+
+    async def causes(self, shop: str | None, limit: int) -> documents.CauseList:
+        """Why orders wait for a person, the causes of most orders first. Raises Refused `shop-not-found`."""
+        configured = self._node.shops()
+
+        def unit(tx: Transaction) -> documents.CauseList:
+            _check_shop(tx, configured, shop)
+            return list_causes(tx, shop, limit)
 
         return await self._store.read(unit)
 

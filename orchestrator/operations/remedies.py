@@ -21,6 +21,13 @@ REMEDIES: Final[Mapping[str, str]] = {
 """By problem type; the names in braces are commands for the order."""
 
 
+def remedy_in_bulk(type_: str, wanted: str) -> str:
+    """As `remedy`, for all orders that a filter of the command line selects."""
+    commands = {name: f"fulfilld {name} {wanted}" for name in ("retry", "cancel", "release")}
+    commands |= {"skip": f"fulfilld skip {wanted} --reason WHY", "refresh": f"fulfilld retry {wanted}"}
+    return REMEDIES.get(type_, "look at one of them with `fulfilld order SHOP ID`").format(**commands)
+
+
 def remedy(type_: str, shop: str, order: str) -> str:
     """What helps with a problem of this order; for a type that is not known here, where to read on."""
     where = f"{shlex.quote(shop)} {shlex.quote(order)}"

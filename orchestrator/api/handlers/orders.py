@@ -8,7 +8,7 @@ from orchestrator.api.answers import answer, json_answer, json_list, to_json, wi
 from orchestrator.api.call import Call, header
 from orchestrator.api.handlers.shops import read_reason
 from orchestrator.api.schema.fields import IDEMPOTENCY_KEY, page_token
-from orchestrator.api.schema.queries import OrderQuery, OrdersQuery, Query
+from orchestrator.api.schema.queries import CausesQuery, OrderQuery, OrdersQuery, Query
 from orchestrator.operations.documents import OrderPage
 from orchestrator.operations.order_pages import OrderQuery as Wanted
 
@@ -16,20 +16,17 @@ from orchestrator.operations.order_pages import OrderQuery as Wanted
 async def list_orders(call: Call[OrdersQuery]) -> web.StreamResponse:
     """Orders by filter, a page at a time."""
     query = call.query
-    wanted = Wanted(
-        shop=query.shop,
-        state=query.state,
-        milestone=query.milestone,
-        situation=query.situation,
-        reference=query.reference,
-        updated_after=query.updated_after,
-        include=query.include,
-    )
+    wanted = Wanted(**query.model_dump(exclude={"after", "limit"}))
     found, following = await call.services.queries.orders(wanted, query.after, query.limit)
     if not query.include:
         return answer(OrderPage(orders=[order for order, _ in found], next=page_token(following)))
     orders = json_list(with_texts(order, included) for order, included in found)
     return json_answer(b'{"orders":%b,"next":%b}' % (orders, to_json(page_token(following))))
+
+
+async def list_causes(call: Call[CausesQuery]) -> web.StreamResponse:
+    """Why orders wait for a person."""
+    return answer(await call.services.queries.causes(call.query.shop, call.query.limit))
 
 
 async def read_order(call: Call[OrderQuery]) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from zlib import crc32
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from orchestrator.decisions.problems import PROBLEM_TITLES
 from orchestrator.event_types import EVENT_TYPES, KINDS, types_like
 from statemachines.machine import Milestone
 from statemachines.suggestion import hint
@@ -118,6 +119,10 @@ def _situation(value: Any) -> Any:
     return _one_of(value, [situation.value for situation in Situation])
 
 
+def _problem(value: Any) -> Any:
+    return _one_of(value, list(PROBLEM_TITLES))
+
+
 def _event_type(value: Any) -> Any:
     word = value.casefold() if isinstance(value, str) else value
     if not isinstance(word, str) or not types_like((word,)):
@@ -170,5 +175,7 @@ PagePosition = Annotated[
 ]
 MilestoneName = Annotated[str, BeforeValidator(_milestone), _words([m.value for m in Milestone])]
 SituationName = Annotated[str, BeforeValidator(_situation), _words([s.value for s in Situation])]
+ProblemName = Annotated[str, BeforeValidator(_problem), _words(list(PROBLEM_TITLES))]
+"""A type of problem that an order can have."""
 EventType = Annotated[str, BeforeValidator(_event_type), _words([*EVENT_TYPES, *KINDS, "*"])]
 """A type of event, or a pattern that some match."""

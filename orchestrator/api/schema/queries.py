@@ -16,6 +16,7 @@ from orchestrator.api.schema.fields import (
     Limit,
     MilestoneName,
     PagePosition,
+    ProblemName,
     SituationName,
     SmallLimit,
     Text,
@@ -80,10 +81,23 @@ class OrdersQuery(IncludeQuery):
     ] = None
     milestone: Annotated[MilestoneName | None, Field(description="Only orders at this milestone")] = None
     situation: Annotated[SituationName | None, Field(description="Only orders that are doing this")] = None
+    problem: Annotated[ProblemName | None, Field(description="Only orders with a problem of this type")] = None
+    step: Annotated[Text | None, Field(description="Only orders whose problem is that of this step")] = None
+    cause: Annotated[
+        Text | None, Field(description="Only orders whose problem has this cause (`/v1/orders/causes`)")
+    ] = None
     reference: Annotated[Text | None, Field(description="The order number that the shop's customer sees")] = None
     updated_after: Annotated[Instant | None, Field(description="Only orders changed after this instant")] = None
+    updated_before: Annotated[Instant | None, Field(description="Only orders not changed since this instant")] = None
     limit: Annotated[Limit, Field(description="Orders in one answer")] = 100
     after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
+
+
+class CausesQuery(Query):
+    """Which causes to list."""
+
+    shop: Annotated[Text | None, Field(description="Only of this shop's orders")] = None
+    limit: Annotated[SmallLimit, Field(description="Causes in the answer, those of most orders first")] = 20
 
 
 class OrderQuery(Query):

@@ -86,6 +86,7 @@ searches = st.builds(
     passed=st.lists(st.tuples(shops, st.sampled_from(["CheckQueue", "Wysłane"])), max_size=2).map(tuple),
     situation=st.none() | st.sampled_from(Situation).map(str),
     updated_after=st.none() | moments,
+    updated_before=st.none() | moments,
     waiting_shops=st.lists(shops, max_size=2, unique=True).map(tuple),
 )
 
@@ -101,6 +102,7 @@ def fits(known: Order, wanted: OrderFilter) -> bool:
         and (wanted.milestone in (None, known.milestone) or (known.shop, known.state) in wanted.passed)
         and wanted.situation in (None, situation)
         and (wanted.updated_after is None or known.updated_at > wanted.updated_after)
+        and (wanted.updated_before is None or known.updated_at < wanted.updated_before)
     )
 
 

@@ -12,7 +12,7 @@ from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.counts import count_orders
 from storage.history import note_skipped, skipped_among
 from storage.leases import acquire
-from storage.order_search import OrderFilter, list_orders
+from storage.order_search import OrderFilter, find_orders, fitting_orders, list_orders
 from storage.orders import (
     SELDOM,
     LostUpdate,
@@ -30,7 +30,7 @@ from storage.orders import (
     save_payload,
     stalest_orders,
 )
-from storage.records import Intent, Kept, Order, Situation
+from storage.records import Intent, Kept, Order, Problem, Situation
 from storage.rejected import add_rejected, set_aside_among
 from storage.store import Store
 from storage.transaction import Transaction
@@ -326,6 +326,48 @@ async def test_filters_narrow_alone_and_together(engine: Engine) -> None:
         ]
         for wanted, found in expected:
             assert "".join(await ids(store, wanted)) == found, wanted
+
+
+async def test_filters_by_problem_compare_the_whole_type_and_the_whole_step(engine: Engine) -> None:
+    refused = Problem("rejected", "The platform refused the step", "no", "send", NOW)
+    async with engine.open() as store:
+        await keep(
+            store,
+            order("1", situation=Situation.BLOCKED, problem=refused),
+            order("2", situation=Situation.HELD, problem=replace(refused, step="set_tracking", since=7)),
+            order("3", situation=Situation.BLOCKED, problem=replace(refused, step=None, detail="send")),
+            order("4", situation=Situation.BLOCKED, problem=replace(refused, detail='a "quote",send,1]', step="Send")),
+            order("5", shop="other", situation=Situation.BLOCKED, problem=replace(refused, type="rejected-", step="x")),
+            order("6", situation=Situation.BLOCKED, updated_at=NOW + 1),
+            order("7", situation=Situation.QUEUED),
+            order("8"),
+        )
+        expected = [
+            (OrderFilter(problem="rejected"), "1234"),
+            (OrderFilter(problem="rejected", shop="other"), ""),
+            (OrderFilter(problem="reject"), ""),
+            (OrderFilter(step="send"), "1"),
+            (OrderFilter(step="setatracking"), ""),
+            (OrderFilter(step="set_tracking"), "2"),
+            (OrderFilter(step="end"), ""),
+            (OrderFilter(step="%"), ""),
+            (OrderFilter(problem="rejected", situation="held"), "2"),
+            (OrderFilter(problem="rejected", situation="idle"), ""),
+            (OrderFilter(problem="rejected", situation="waiting", waiting_shops=("acme",)), ""),
+            (OrderFilter(has_problem=True), "12345"),
+            (OrderFilter(updated_before=NOW), ""),
+            (OrderFilter(updated_before=NOW + 1), "1234578"),
+            (OrderFilter(updated_before=NOW + 1, shop="other"), "5"),
+            (OrderFilter(updated_before=NOW + 2, updated_after=NOW), "6"),
+        ]
+        for wanted, found in expected:
+            assert "".join(await ids(store, wanted)) == found, wanted
+            rows = await store.read(lambda tx, wanted=wanted: find_orders(tx, 0, 9, wanted))  # type: ignore[misc]
+            assert "".join(row[2] for row in rows) == found, wanted
+        some = await store.read(
+            lambda tx: fitting_orders(tx, "acme", ["1", "3", "5", "8"], OrderFilter(problem="rejected"))
+        )
+        assert sorted(row[0] for row in some) == ["1", "3"]
 
 
 async def test_pages_by_key_show_each_order_once_whatever_changes_meanwhile(engine: Engine) -> None:

@@ -1,0 +1,133 @@
+"""What a filter of orders means: names of states on each shop's machine, a cause by its name.
+
+A cause cannot be asked of the store, only its type and step can; whoever selects by a cause compares the words of what
+the store answers (`has_cause`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from orchestrator.decisions.causes import cause_of, type_and_step
+from orchestrator.decisions.problems import FieldError
+from orchestrator.decisions.refusals import Refused
+from orchestrator.runtime.reports import ShopFacts
+from statemachines.machine import Milestone
+from statemachines.suggestion import hint
+from storage.counts import count_orders
+from storage.order_columns import load_problem
+from storage.order_search import OrderFilter, find_orders
+from storage.records import Problem
+from storage.transaction import Transaction
+
+Configured = Mapping[str, ShopFacts]
+"""The shops of the config by name."""
+
+_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which orders. `state` is a native name or a milestone of any shop, without regard to case; `cause` the name of a
+    cause. None means all."""
+
+    shop: str | None = None
+    state: str | None = None
+    milestone: str | None = None
+    situation: str | None = None
+    problem: str | None = None
+    step: str | None = None
+    cause: str | None = None
+    reference: str | None = None
+    updated_after: int | None = None
+    updated_before: int | None = None
+
+
+def order_filter(
+    tx: Transaction, configured: Configured, wanted: Wanted, waiting_shops: Collection[str] = ()
+) -> OrderFilter | None:
+    """The filter for the store; None where nothing can fit. `waiting_shops`: those whose orders wait, though they would
+    go on.
+
+    Raises Refused `invalid-request` for a state that no machine and no order has, and for what is no cause.
+    """
+    problem, step = wanted.problem, wanted.step
+    if wanted.cause is not None:
+        if (found := type_and_step(wanted.cause)) is None:
+            message = f"{wanted.cause!r} names no cause; GET /v1/orders/causes has their names"
+            raise Refused("invalid-request", message, extra={"errors": [FieldError(path="cause", message=message)]})
+        if problem not in (None, found[0]) or (step is not None and step != found[1]):
+            return None
+        problem, step = found
+    return OrderFilter(
+        shop=wanted.shop,
+        states=() if wanted.state is None else _states(tx, configured, wanted.state, wanted.shop),
+        milestone=wanted.milestone,
+        passed=_passed(configured, wanted.milestone),
+        situation=wanted.situation,
+        reference=wanted.reference,
+        updated_after=wanted.updated_after,
+        updated_before=wanted.updated_before,
+        problem=problem,
+        step=step,
+        waiting_shops=tuple(waiting_shops),
+    )
+
+
+def has_cause(problem: Problem | None, cause: str | None) -> bool:
+    """Whether a problem has this cause; None: whatever it has."""
+    if cause is None:
+        return True
+    return problem is not None and cause_of(problem.type, problem.step, problem.detail).name == cause
+
+
+def column_has_cause(problem: str | None, cause: str | None) -> bool:
+    """As `has_cause`, of the column of a problem: one that is damaged has none."""
+    if cause is None:
+        return True
+    try:
+        return problem is not None and has_cause(load_problem(problem), cause)
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def found_orders(
+    tx: Transaction, fits: OrderFilter | None, cause: str | None, after: int, limit: int
+) -> Iterator[tuple[int, str, str]]:
+    """`seq`, shop and id of at most `limit` orders above the position `after`, in the order of their import."""
+    while fits is not None and limit > 0:
+        rows = find_orders(tx, after, min(limit, _AT_ONCE) if cause is None else _AT_ONCE, fits)
+        for seq, shop, order, problem in rows:
+            if limit > 0 and column_has_cause(problem, cause):
+                yield seq, shop, order
+                limit -= 1
+        if not rows:
+            return
+        after = rows[-1][0]
+
+
+def _passed(configured: Configured, milestone: str | None) -> tuple[tuple[str, str], ...]:
+    """The states, by shop, that have this milestone and show a further one."""
+    return tuple(
+        (name, state.name)
+        for name, facts in configured.items()
+        for state in facts.machine.states.values()
+        if milestone in state.milestones and milestone != state.milestone
+    )
+
+
+def _states(tx: Transaction, configured: Configured, name: str, shop: str | None) -> tuple[str, ...]:
+    """The native states that a name means in the shop, or in any."""
+    chosen = configured.values() if shop is None else filter(None, [configured.get(shop)])
+    machines = list({id(facts.machine): facts.machine for facts in chosen}.values())
+    states = {state.name for machine in machines if (state := machine.resolve(name)) is not None}
+    if not states:  # a state that no machine knows is kept as it is, so it can be searched for
+        asked = name.strip().casefold()
+        states = {state for _, _, state, _ in count_orders(tx) if state.casefold() == asked}
+        if not states and asked not in set(Milestone):
+            known = dict.fromkeys(known for machine in machines for known in machine.names())
+            detail = f"no machine knows a state {name!r}{hint(name, known)}; known are {', '.join(known)}"
+            error = FieldError(path="state", message=detail)
+            raise Refused("invalid-request", detail, extra={"errors": [error], "allowed": list(known)})
+    return tuple(sorted(states)) or (name,)
