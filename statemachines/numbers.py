@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from decimal import Context, Decimal
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from statemachines.target import Json
 
@@ -20,6 +20,7 @@ _LONGEST = 2 * _LARGEST_EXPONENT  # digits, as they are written
 _LARGEST = 10**_LARGEST_EXPONENT
 _SHORT = 24  # characters of a number that is remembered
 _EXACT = Context(prec=4 * _LARGEST_EXPONENT)
+_ZERO = Decimal(0)
 
 
 def decimal_of(value: Json) -> Decimal | None:
@@ -33,15 +34,36 @@ def decimal_of(value: Json) -> Decimal | None:
     if isinstance(value, float):
         return _read(str(value))
     if isinstance(value, Decimal):
-        is_short = value.is_finite() and len(value.as_tuple().digits) <= _LONGEST
-        return value if is_short and abs(value.adjusted()) <= _LARGEST_EXPONENT else None
+        is_readable = value.is_finite() and abs(value.adjusted()) <= _LARGEST_EXPONENT
+        return value if is_readable and _has_few_digits(value) else None
     return None
+
+
+def decimal_text(value: Json) -> str | None:
+    """As `decimal_of`, with the number's own digits (`written`)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if abs(value) < _LARGEST else None
+    text = str(value) if isinstance(value, Decimal) else value
+    if isinstance(text, str) and len(text) <= _SHORT:
+        return _written_short(text)
+    number = decimal_of(value)
+    return None if number is None else written(number)
+
+
+def _has_few_digits(number: Decimal) -> bool:
+    return len(str(number)) <= _LONGEST or len(number.as_tuple().digits) <= _LONGEST
 
 
 @lru_cache(maxsize=4096)
 def _read_short(text: str) -> Decimal | None:
     """Orders have few different numbers, and each of them many times."""
     return _read(text.strip())
+
+
+@lru_cache(maxsize=4096)
+def _written_short(text: str) -> str | None:
+    number = _read_short(text)
+    return None if number is None else written(number)
 
 
 def _read(text: str) -> Decimal | None:
@@ -84,10 +106,7 @@ def shortest(number: Decimal) -> Decimal:
 
 def total(numbers: list[Decimal]) -> Decimal:
     """The exact sum."""
-    found = Decimal(0)
-    for number in numbers:
-        found = _EXACT.add(found, number)
-    return found
+    return reduce(_EXACT.add, numbers, _ZERO)
 
 
 def product(one: Decimal, other: Decimal) -> Decimal:

@@ -6,7 +6,7 @@ import json
 from json.encoder import encode_basestring
 from typing import Any
 
-dump_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+dump_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 """A value as compact JSON text."""
 
 quote_json = encode_basestring

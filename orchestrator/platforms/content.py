@@ -22,7 +22,7 @@ from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from orchestrator.platforms.json_text import storable
-from statemachines.numbers import decimal_of, shortest, total, written
+from statemachines.numbers import decimal_of, decimal_text, shortest, total, written
 from statemachines.numbers import plain as shown
 from statemachines.target import Json
 
@@ -55,8 +55,7 @@ NOTHING_APART = Apart()
 
 def decimal(value: Json) -> str | None:
     """An amount as text with the platform's own digits; None for what is not a number, nor a text of one."""
-    number = None if isinstance(value, float) else decimal_of(value)
-    return None if number is None else written(number)
+    return None if isinstance(value, float) else decimal_text(value)
 
 
 def price(*, net: Json = None, gross: Json = None, stated: Json = None) -> dict[str, Json]:
@@ -97,8 +96,8 @@ def sum_of(*amounts: Json) -> str | None:
 
 def text(value: Json) -> str | None:
     """A text or whole number as text, None where it is empty. What no database takes of it becomes U+FFFD."""
-    if isinstance(value, str) and value.strip():
-        return storable(value)
+    if isinstance(value, str):
+        return None if not value or value.isspace() else storable(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -107,8 +106,12 @@ def given(owner: Mapping[str, Json], names: Mapping[str, str], read: Callable[[J
     a form that cannot be read, is left out; what it has as null or empty is null."""
     found: dict[str, Json] = {}
     for mine, theirs in names.items():
-        if theirs in owner and ((value := read(owner[theirs])) is not None or is_empty(owner[theirs])):
-            found[mine] = value
+        if theirs not in owner:
+            continue
+        value = owner[theirs]
+        mapped = None if value is None else read(value)
+        if mapped is not None or value is None or is_empty(value):
+            found[mine] = mapped
     return found
 
 
@@ -136,7 +139,7 @@ def instant(value: Json) -> str | None:
 
 def rows(value: Json) -> list[Mapping[str, Json]]:
     """The objects of a list; whatever else there is in its place or in it is left out."""
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def plain(value: Json) -> Json:
@@ -161,7 +164,7 @@ def texts(value: Json) -> dict[str, str]:
 
 def digest(content: Mapping[str, Json], apart: Apart) -> str:
     """A digest of what counts in content: equal for two reads that show the same."""
-    counted = _counted(None, content, _left_out(apart))
+    counted = _counted_members(content, _left_out(apart))
     return blake2b(_dumped(counted).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -187,33 +190,41 @@ def _left_out(apart: Apart) -> _Paths:
     return paths
 
 
-def _counted(name: str | None, value: Json, left_out: _Paths | None) -> Json:
-    """A value less what the paths name, as it is digested: what is given as empty differs from what is missing in
+def _counted_members(content: Mapping[str, Json], left_out: _Paths | None) -> dict[str, Json]:
+    """An object less what the paths name, as it is digested: what is given as empty differs from what is missing in
     nothing that counts, nor does an amount from the same one with other zeros."""
-    if isinstance(value, dict):
-        return _counted_members(value, left_out)
-    if isinstance(value, list):
-        if left_out is None or "*" not in left_out:
-            return [_counted(name, each, None) for each in value]
-        inside = left_out["*"]
-        return [None if inside is None else _counted(name, each, inside) for each in value]
-    return _shortest_text(value) if isinstance(value, str) and name in AMOUNTS else value
-
-
-def _counted_members(value: dict[str, Json], left_out: _Paths | None) -> dict[str, Json]:
     found: dict[str, Json] = {}
-    for name, inner in value.items():
+    for name, value in content.items():
+        if value is None or value == []:
+            continue
         below = None
         if left_out is not None and name in left_out and (below := left_out[name]) is None:
             continue
-        if isinstance(inner, str):
-            found[name] = _shortest_text(inner) if name in AMOUNTS else inner
-        elif isinstance(inner, dict | list):
-            if inner != []:
-                found[name] = _counted(name, inner, below)
-        elif inner is not None:
-            found[name] = inner
+        kind = type(value)
+        if kind is str:
+            found[name] = _shortest_text(value) if name in AMOUNTS else value
+        elif kind is dict:
+            found[name] = _counted_members(value, below)
+        elif kind is list:
+            found[name] = _counted_elements(name, value, below)
+        else:
+            found[name] = value
     return found
+
+
+def _counted_elements(name: str, elements: list[Json], left_out: _Paths | None) -> list[Json]:
+    if left_out is None or "*" not in left_out:
+        return [_counted_element(name, each, None) for each in elements]
+    inside = left_out["*"]
+    return [None if inside is None else _counted_element(name, each, inside) for each in elements]
+
+
+def _counted_element(name: str, value: Json, left_out: _Paths | None) -> Json:
+    if isinstance(value, dict):
+        return _counted_members(value, left_out)
+    if isinstance(value, list):
+        return _counted_elements(name, value, left_out)
+    return _shortest_text(value) if isinstance(value, str) and name in AMOUNTS else value
 
 
 @lru_cache(maxsize=4096)
@@ -222,4 +233,4 @@ def _shortest_text(amount: str) -> str:
     return amount if number is None else str(shortest(number))
 
 
-_dumped = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_dumped = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False).encode

@@ -15,6 +15,7 @@ _DIGITS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMN", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
+_UNITS: Final = {digits: Decimal(1).scaleb(-digits) for digits in {_USUAL, *_DIGITS.values()}}
 _WIDE: Final = Context(prec=2_000)
 
 
@@ -22,5 +23,4 @@ def payable(amount: Decimal, currency: Json) -> Decimal:
     """An amount in whole units of what its currency has, half of one up; as it is where no currency is given."""
     if not isinstance(currency, str):
         return amount
-    unit = Decimal(1).scaleb(-_DIGITS.get(currency.upper(), _USUAL))
-    return amount.quantize(unit, ROUND_HALF_UP, _WIDE)
+    return amount.quantize(_UNITS[_DIGITS.get(currency.upper(), _USUAL)], ROUND_HALF_UP, _WIDE)

@@ -7,14 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.intake.notifications import order_in_webhook
 from orchestrator.platforms.content import NOTHING_APART, decimal, digest, is_same_amount, sum_of
 from orchestrator.platforms.selldone.delivery import merged_text
+from statemachines.numbers import decimal_of, written
 
 
 @pytest.mark.parametrize(
-    ("value", "written"),
+    ("value", "shown"),
     [
         ("1E+3", "1000"),
         (Decimal("1E+3"), "1000"),
@@ -30,8 +33,20 @@ from orchestrator.platforms.selldone.delivery import merged_text
         (True, None),
     ],
 )
-def test_an_amount_is_written_as_a_plain_decimal(value: Any, written: str | None) -> None:
-    assert decimal(value) == written
+def test_an_amount_is_written_as_a_plain_decimal(value: Any, shown: str | None) -> None:
+    assert decimal(value) == shown
+
+
+@given(
+    st.decimals(allow_nan=True, allow_infinity=True)
+    | st.integers()
+    | st.booleans()
+    | st.from_regex(r" ?[+-]?[0-9]{0,30}\.?[0-9]{0,30}([eE][+-]?[0-9]{1,4})? ?", fullmatch=True)
+    | st.text(max_size=6)
+)
+def test_an_amount_is_written_as_what_it_is_read_as(value: Any) -> None:
+    number = decimal_of(value)
+    assert decimal(value) == (None if number is None else written(number))
 
 
 def test_large_amounts_are_added_and_compared_to_the_last_digit() -> None:

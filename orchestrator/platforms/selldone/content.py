@@ -56,7 +56,17 @@ _ADDRESS = {
     "email": "email",
     "tax_id": "tax_id",
 }
-_ARTICLE = ("sku", "mpn", "gtin")
+_AT = {"ordered_at": "reserved_at"}
+_OWN = {"currency": "currency", "language": "language"}
+_NOTE = {"note": "message"}
+_CHANNEL = {"id": "stack", "name": "channel"}
+_DELIVERY = {"name": "type", "requested_on": "date"}
+_PAYMENT = {"method": "payment_type", "reference": "payment_id"}
+_LINE = {"id": "id", "product_id": "product_id", "variant_id": "variant_id", "note": "message"}
+_QUANTITY = {"quantity": "count"}
+_ARTICLE = {"sku": "sku", "mpn": "mpn", "gtin": "gtin"}
+_PRODUCT = {"name": "title", "unit": "unit"}
+_TOTALS = {"lines": "price", "discount": "discount", "delivery": "delivery_price"}
 
 
 def content_of(order: Mapping[str, Json]) -> dict[str, Json]:
@@ -66,11 +76,11 @@ def content_of(order: Mapping[str, Json]) -> dict[str, Json]:
     totals, derived = _totals(order, items, discounts)
     receiver, info = _object(order.get("receiver_info")), _object(order.get("delivery_info"))
     found: dict[str, Json] = {
-        **given(order, {"ordered_at": "reserved_at"}, instant),
-        **given(order, {"currency": "currency", "language": "language"}),
-        **given(receiver, {"note": "message"}),
+        **given(order, _AT, instant),
+        **given(order, _OWN),
+        **given(receiver, _NOTE),
         "numbers": {"order": text(order.get("label")) or text(order.get("code")) or text(order.get("id"))},
-        "channel": given(order, {"id": "stack", "name": "channel"}),
+        "channel": given(order, _CHANNEL),
         "buyer": _buyer(order, receiver, derived),
         "delivery": _delivery(order, receiver, info),
         "payment": _payment(order),
@@ -123,7 +133,7 @@ def _address(address: Mapping[str, Json]) -> dict[str, Json] | None:
 
 
 def _delivery(order: Mapping[str, Json], receiver: Mapping[str, Json], info: Mapping[str, Json]) -> dict[str, Json]:
-    found = given(info, {"name": "type", "requested_on": "date"})
+    found = given(info, _DELIVERY)
     if isinstance(pickup := receiver.get("pickup"), bool):
         found["method"] = "pickup" if pickup else "shipping"
     if "delivery_price" in order:
@@ -137,15 +147,15 @@ def _payment(order: Mapping[str, Json]) -> dict[str, Json]:
         "status": _STATUS.get(status or "", "unknown"),
         "raw": status,
         "on_delivery": status == "COD",
-        **given(order, {"method": "payment_type", "reference": "payment_id"}),
+        **given(order, _PAYMENT),
     }
 
 
 def _line(line: Mapping[str, Json], order: Mapping[str, Json], discount: Decimal | None) -> dict[str, Json]:
     """`discount`: of the whole line; None: what its amounts mean is not known."""
     found: dict[str, Json] = {
-        **given(line, {"id": "id", "product_id": "product_id", "variant_id": "variant_id", "note": "message"}),
-        **given(line, {"quantity": "count"}, decimal),
+        **given(line, _LINE),
+        **given(line, _QUANTITY, decimal),
         "discount_parts": {
             "unit": decimal(line.get("dis")),
             "offer": decimal(line.get("offer_amount")),
@@ -169,8 +179,8 @@ def _line(line: Mapping[str, Json], order: Mapping[str, Json], discount: Decimal
     if product := _object(line.get("product")):
         variant = _object(line.get("variant"))
         both = {name: variant.get(name) or product.get(name) for name in _ARTICLE if name in variant or name in product}
-        found |= given(both, {name: name for name in both})
-        found |= given(product, {"name": "title", "unit": "unit"})
+        found |= given(both, _ARTICLE)
+        found |= given(product, _PRODUCT)
     return found
 
 
@@ -180,9 +190,7 @@ def _totals(
     """The sums that Selldone gives, and those that follow from them. `price` is what the items cost after their own
     discounts, so those are added to it, and to the order's discount."""
     goods, discount = decimal(order.get("price")), decimal(order.get("discount"))
-    totals: dict[str, Json] = given(
-        order, {"lines": "price", "discount": "discount", "delivery": "delivery_price"}, decimal
-    )
+    totals: dict[str, Json] = given(order, _TOTALS, decimal)
     derived: set[str] = {"/lines/*/discount"} if discounts is not None and items else set()
     if discounts is not None and any(discounts):
         totals |= {"lines": sum_of(goods, summed(discounts)), "discount": sum_of(discount, summed(discounts))}
@@ -215,7 +223,7 @@ def _parcels(info: Mapping[str, Json]) -> list[Json]:
 
 def _cancelled(order: Mapping[str, Json]) -> dict[str, Json] | None:
     """By the buyer's withdrawal, else for what the rejection said."""
-    if (withdrawn := withdrawal_fact(dict(order))) is not None:
+    if (withdrawn := withdrawal_fact(order)) is not None:
         found: dict[str, Json] = {"by": "buyer", "reason": withdrawn["reason"] or "withdrawn"}
         return found if withdrawn["at"] is None else {"at": rfc3339(withdrawn["at"]), **found}
     return given(order, {"reason": "reject"}) if order.get("status") == "Canceled" else None
@@ -231,9 +239,10 @@ def _rejection(order: Mapping[str, Json]) -> dict[str, Json] | None:
 def _price(amount: Json, order: Mapping[str, Json]) -> dict[str, Json]:
     """A price on the basis that the order gives; as a whole null where there is none."""
     is_included = order.get("tax_included")
-    basis = "stated" if not isinstance(is_included, bool) else "gross" if is_included else "net"
-    return {name: decimal(amount) if name == basis else None for name in ("net", "gross", "stated")}
+    found: dict[str, Json] = {"net": None, "gross": None, "stated": None}
+    found["stated" if not isinstance(is_included, bool) else "gross" if is_included else "net"] = decimal(amount)
+    return found
 
 
 def _object(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from orchestrator.platforms.content import decimal
 from orchestrator.platforms.currencies import payable
@@ -22,37 +23,42 @@ def line_discounts(lines: Sequence[Mapping[str, Json]], price: Json, currency: J
 
     `price`: the order's. An item may cost a fraction of the currency's smallest coin, and is rounded then, or not.
     """
-    goods = decimal_of(price)
-    readings = [[_discount(line, is_before=is_before) for line in lines] for is_before in (False, True)]
-    fitting: list[list[Decimal]] = []
-    for reading in readings:
-        known = [each for each in reading if each is not None]
-        amounts = [each for line in lines if (each := _sum(line)) is not None]
-        if goods is None or len(known) < len(lines) or len(amounts) < len(lines):
-            return None
-        exact = [total([amount, -less]) for amount, less in zip(amounts, known, strict=True)]
-        sums = {total(exact), total([payable(each, currency) for each in exact])}
-        if goods in sums and known not in fitting:
-            fitting.append(known)
-    return fitting[0] if len(fitting) == 1 else None
-
-
-def _sum(line: Mapping[str, Json]) -> Decimal | None:
-    price, count = decimal_of(line.get("price")), decimal_of(line.get("count"))
-    return None if price is None or count is None else product(price, count)
-
-
-def _discount(line: Mapping[str, Json], *, is_before: bool) -> Decimal | None:
-    """`dis` is of a unit, `offer_amount` and `cross_dis` of the whole item; a missing one is nothing."""
-    unit, offer, cross, count = (_amount(line, name) for name in ("dis", "offer_amount", "cross_dis", "count"))
-    if unit is None or offer is None or cross is None or count is None:
+    goods, items = decimal_of(price), [each for line in lines if (each := _item(line)) is not None]
+    if goods is None or len(items) < len(lines):
         return None
-    return total([product(unit, count) if is_before else Decimal(0), offer, cross])
+    readings = [[total([each.offer, each.cross]) for each in items]]
+    if any(each.unit for each in items):  # else both readings are the same
+        readings.append([total([product(each.unit, each.pieces), each.offer, each.cross]) for each in items])
+    fitting = [each for each in readings if _adds_up(items, each, goods, currency)]
+    return fitting[0] if fitting and all(each == fitting[0] for each in fitting) else None
 
 
-def _amount(line: Mapping[str, Json], name: str) -> Decimal | None:
-    value = line.get(name)
+class _Item(NamedTuple):
+    """Amounts of one item. `unit` is the product's own discount, of one piece; `offer` and `cross` are of the whole."""
+
+    price: Decimal
+    pieces: Decimal
+    unit: Decimal
+    offer: Decimal
+    cross: Decimal
+
+
+def _item(line: Mapping[str, Json]) -> _Item | None:
+    """None where it lacks its price or count, or an amount is not a number; a missing discount is nothing."""
+    price, count = decimal_of(line.get("price")), decimal_of(line.get("count"))
+    unit, offer, cross = (_discount(line.get(name)) for name in ("dis", "offer_amount", "cross_dis"))
+    if price is None or count is None or unit is None or offer is None or cross is None:
+        return None
+    return _Item(price, count, unit, offer, cross)
+
+
+def _discount(value: Json) -> Decimal | None:
     return Decimal(0) if value is None else decimal_of(value)
+
+
+def _adds_up(items: Sequence[_Item], discounts: Sequence[Decimal], goods: Decimal, currency: Json) -> bool:
+    exact = [total([product(each.price, each.pieces), -less]) for each, less in zip(items, discounts, strict=True)]
+    return total(exact) == goods or total([payable(each, currency) for each in exact]) == goods
 
 
 def summed(discounts: Sequence[Decimal]) -> str | None:

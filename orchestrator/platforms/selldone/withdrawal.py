@@ -6,6 +6,7 @@ them. What cannot be understood of the time or the words is left out; that the o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -22,7 +23,7 @@ _WORDS = ("reason", "message", "note", "text", "title")
 _LONGEST_WORDS = 500
 
 
-def withdrawal_fact(order: dict[str, Json]) -> dict[str, Json] | None:
+def withdrawal_fact(order: Mapping[str, Json]) -> dict[str, Json] | None:
     """The fact `withdrawn` of an order (`statemachines.withdrawal.WITHDRAWN`), None if nobody withdrew it.
 
     One of the two members is enough. The time is `withdraw_at`, else one that `withdraw` itself holds.
