@@ -1,7 +1,8 @@
 """Who may call: on the Unix socket whoever the file's mode lets in, over TCP whoever brings the token.
 
-A browser cannot be made to send a bearer token with its first request, so the token is also taken as the password of
-HTTP Basic, for reading only: credentials that a browser remembers must not let another site's page change anything.
+A browser brings it once, in the dashboard's form, and has a session from then on (session.py). The token is also taken
+as the password of HTTP Basic, for reading only: credentials that a browser remembers must not let another site's page
+change anything. Nobody is asked for it that way: a browser would do so before the form is shown.
 """
 
 from __future__ import annotations
@@ -10,41 +11,61 @@ import base64
 import binascii
 import hmac
 import socket
+from typing import Final
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from orchestrator.api.problems import ApiError
 from orchestrator.api.services import TOKEN
+from orchestrator.api.session import CSRF_HEADER, READING, SESSIONS, Session, may_ask
 
-# Two header lines: browsers read no further than the first scheme of one, and would never ask for a password.
-_CHALLENGES = CIMultiDict(
-    [
-        ("WWW-Authenticate", 'Bearer realm="fulfilld"'),
-        ("WWW-Authenticate", 'Basic realm="fulfilld", charset="UTF-8"'),
-    ]
-)
-
-_READING = ("GET", "HEAD")
+CHALLENGE: Final = 'Bearer realm="fulfilld"'
+"""What a call without access is answered with: browsers do not know it, and show the page with its form."""
+_OPEN = (("GET", "/"), ("HEAD", "/"), ("POST", "/v1/session"))
+"""Calls that check for themselves: the page has the form that is logged in by, and the login brings the token."""
 
 
 def check_access(request: web.Request) -> None:
-    """Raises ApiError `unauthorized` unless the call may be answered."""
+    """Raises ApiError `unauthorized` unless the call may be answered, or checks for itself."""
+    if (request.method, request.path) not in _OPEN:
+        admit(request)
+
+
+def admit(request: web.Request) -> Session | None:
+    """The session that lets a call in, None where another right does. Raises ApiError `unauthorized`."""
     if is_local(request):
-        return
-    token = request.app.get(TOKEN)
+        return None
+    if "Authorization" in request.headers or (session := request.app[SESSIONS].of(request)) is None:
+        _check_credentials(request)
+        return None
+    if not may_ask(request, session):
+        raise refusal(f"a browser's session needs the header `{CSRF_HEADER}` of GET /v1/session to change anything")
+    return session
+
+
+def check_token(request: web.Request, offered: str) -> None:
+    """Raises ApiError `unauthorized` unless this is the token."""
+    _compare(request, offered.encode("utf-8", "surrogateescape"))
+
+
+def refusal(detail: str) -> ApiError:
+    """The call is not let in."""
+    return ApiError("unauthorized", detail, headers={"WWW-Authenticate": CHALLENGE})
+
+
+def _check_credentials(request: web.Request) -> None:
     scheme = request.headers.get("Authorization", "").partition(" ")[0].casefold()
-    if scheme == "basic" and request.method not in _READING:
-        raise _refusal("Basic may only read; this call needs the token as `Authorization: Bearer`")
-    offered = _offered(request)
-    if token is None or offered is None:
-        raise _refusal("calls over TCP need the header `Authorization: Bearer` with the token of api.tcp")
-    if not hmac.compare_digest(offered, token.encode("utf-8")):
-        raise _refusal("the token is wrong; it has to be the one of api.tcp")
+    if scheme == "basic" and request.method not in READING:
+        raise refusal("Basic may only read; this call needs the token as `Authorization: Bearer`")
+    if (offered := _offered(request)) is None:
+        raise refusal("calls over TCP need the header `Authorization: Bearer` with the token of api.tcp")
+    _compare(request, offered)
 
 
-def _refusal(detail: str) -> ApiError:
-    return ApiError("unauthorized", detail, headers=_CHALLENGES)
+def _compare(request: web.Request, offered: bytes) -> None:
+    token = request.app.get(TOKEN)
+    if token is None or not hmac.compare_digest(offered, token.encode("utf-8")):
+        raise refusal("the token is wrong; it has to be the one of api.tcp")
 
 
 def is_local(request: web.Request) -> bool:

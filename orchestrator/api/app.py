@@ -15,6 +15,7 @@ from orchestrator.api.reading import refuse_body
 from orchestrator.api.route import Route
 from orchestrator.api.routes import ROUTES
 from orchestrator.api.services import SERVICES, Services
+from orchestrator.api.session import SESSIONS, Sessions
 from orchestrator.clock import Clock
 from orchestrator.metrics import Metrics
 from orchestrator.operations.feed import Feed
@@ -30,6 +31,7 @@ def build_app(
     """The API as an application; `server.serving` puts it on its socket."""
     app = web.Application(middlewares=[supervise], client_max_size=LARGEST_BODY_BYTES)
     app[SERVICES] = Services(queries, commands, node, feed, metrics, clock)
+    app[SESSIONS] = Sessions(clock)
     for route in ROUTES:
         # any segment will do: an id may have braces, which aiohttp's own pattern does not take
         path = re.sub(r"{(\w+)}", r"{\1:[^/]+}", route.path)

@@ -1,9 +1,9 @@
-"""The dashboard: one page that shows the daemon to a person, read only, made of nothing but this package's files.
+"""The dashboard: one page that shows the daemon to a person and lets them act, of nothing but this package's files.
 
 Style and script are put into the page, so it is one answer without further requests, and its content security policy
 names them by their hashes: a browser runs these two texts and nothing else, whatever an order's reference says. There
-is no build step and nothing is loaded from elsewhere. The page asks the same API as everybody; over TCP the browser
-sends the token that it asked the person for (HTTP Basic) with those calls by itself.
+is no build step and nothing is loaded from elsewhere. The page asks the same API as everybody; over TCP it logs in with
+the token first (session.py). It holds no data of its own, so a browser may have it before that.
 """
 
 from __future__ import annotations
@@ -16,9 +16,15 @@ from importlib.resources import files
 
 from aiohttp import web
 
+from orchestrator.api.access import CHALLENGE, admit
+from orchestrator.api.negotiation import prefers
+from orchestrator.api.problems import PROBLEM_TYPE, ApiError
 from orchestrator.diagrams.drawing import STYLE
 
-SCRIPTS = ("elements.js", "daemon.js", "words.js", "feed.js", "overview.js", "orders.js", "order.js", "main.js")
+SCRIPTS = (
+    *("elements.js", "daemon.js", "words.js", "login.js", "feed.js", "overview.js", "orders.js", "order.js"),
+    "main.js",
+)
 """The parts of the script in the order in which they are joined: one module, without imports."""
 
 
@@ -55,8 +61,21 @@ def page() -> Page:
     return Page(frame.replace("{{style}}", style).replace("{{script}}", script).encode(), policy)
 
 
-async def dashboard(_request: web.Request) -> web.Response:
-    """`GET /`: the page."""
+async def dashboard(request: web.Request) -> web.Response:
+    """`GET /`: the page. Raises ApiError `unauthorized` for who is no browser and brings no token."""
+    try:
+        admit(request)
+    except ApiError:
+        if not prefers(request.headers.getall("Accept", ()), "text/html", PROBLEM_TYPE):
+            raise
+        response = page_answer(401)
+        response.headers["WWW-Authenticate"] = CHALLENGE
+        return response
+    return page_answer()
+
+
+def page_answer(status: int = 200) -> web.Response:
+    """The page as an answer."""
     made = page()
     headers = {
         "Content-Security-Policy": made.policy,
@@ -66,7 +85,7 @@ async def dashboard(_request: web.Request) -> web.Response:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
-    return web.Response(body=made.body, content_type="text/html", charset="utf-8", headers=headers)
+    return web.Response(status=status, body=made.body, content_type="text/html", charset="utf-8", headers=headers)
 
 
 def _digest(text: str) -> str:

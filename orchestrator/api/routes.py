@@ -12,7 +12,7 @@ from typing import Final
 
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, SSE_TYPE
 from orchestrator.api.call import Handler
-from orchestrator.api.handlers import bulk, daemon, feed, machines, orders, push, shops, targets
+from orchestrator.api.handlers import bulk, daemon, feed, machines, orders, push, session, shops, targets
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 from orchestrator.api.schema import bodies as requests
 from orchestrator.api.schema import queries as parameters
@@ -492,10 +492,38 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "GET",
+        "/v1/session",
+        "readSession",
+        "Daemon",
+        "How a browser's page is let in, and what it has to send with changes",
+        session.read_session,
+        {200: _json("The session", documents.Session)},
+    ),
+    Route(
+        "POST",
+        "/v1/session",
+        "logIn",
+        "Daemon",
+        "Log a browser in by the token of api.tcp: the session is a cookie",
+        session.log_in,
+        {200: _json("The session", documents.Session)},
+        body=RequestBody(requests.LoginBody, {"token": "some-long-text"}),
+    ),
+    Route(
+        "DELETE",
+        "/v1/session",
+        "logOut",
+        "Daemon",
+        "Log a browser out",
+        session.log_out,
+        {200: _json("The session is no more", documents.Session)},
+    ),
+    Route(
+        "GET",
         "/",
         "readDashboard",
         "Daemon",
-        "The dashboard, for people",
+        "The dashboard, for people; a browser without a session gets it with 401, to log in",
         daemon.show_dashboard,
         {200: Answer("A page", {"text/html": None})},
     ),

@@ -16,6 +16,7 @@ from orchestrator.cli.commands import (
     feed,
     machines,
     orders,
+    page,
     secret,
     service,
     settings,
@@ -76,6 +77,7 @@ app.add_typer(consumer_commands, name="consumer")
 consumer_commands.command("list")(consumer.list_all)
 consumer_commands.command("seek")(consumer.seek)
 consumer_commands.command("forget")(consumer.forget)
+app.command("dashboard")(page.dashboard)
 app.command("dump")(feed.dump)
 app.command("machines")(machines.machines)
 app.add_typer(config_commands, name="config")

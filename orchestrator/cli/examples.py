@@ -41,6 +41,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "consumer list": ("fulfilld consumer list",),
     "consumer seek": ("fulfilld consumer seek erp 4711", "fulfilld consumer seek erp 0"),
     "consumer forget": ("fulfilld consumer forget erp",),
+    "dashboard": ("fulfilld dashboard --open", "fulfilld --socket fulfilld.sock dashboard --port 8441"),
     "dump": ("fulfilld dump --output everything.ndjson", "fulfilld dump --include content > everything.ndjson"),
     "machines": (f"fulfilld machines {_ONE}", f"fulfilld machines {_OTHER} --format svg > {_OTHER}.svg"),
     "config": ("fulfilld config example > config.json", "fulfilld config check"),

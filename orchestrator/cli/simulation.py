@@ -7,6 +7,7 @@ import sys
 
 import anyio
 
+from orchestrator.cli.complaints import complain
 from orchestrator.sandbox.server import SandboxSettings, serve
 
 
@@ -29,6 +30,10 @@ async def _serve(settings: SandboxSettings) -> None:
         is_served = True
         sys.stdout.write(config + "\n")
         sys.stdout.flush()
+        if sys.stderr.isatty():
+            complain(
+                "put this line into config.json; `fulfilld run` drives its orders, `fulfilld dashboard` shows them"
+            )
 
     async def serve_or_fail() -> None:
         try:

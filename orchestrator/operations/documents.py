@@ -398,6 +398,14 @@ class Health(TypedDict):
     status: Literal["ok"]
 
 
+class Session(TypedDict):
+    """How a page is let in: `open` on the socket, by the `token` itself, by a `session`, or by `none` of them."""
+
+    access: Literal["open", "token", "session", "none"]
+    csrf: Annotated[str | None, Field(description="What a session sends as X-CSRF-Token with every change")]
+    expires_at: Instant | None
+
+
 class Ready(TypedDict):
     """The daemon works."""
 

@@ -43,6 +43,8 @@ def test_everything_arrives_and_nothing_is_left(directory: Path) -> None:
     assert "unreachable" in out
     assert "order.imported" in out
     assert "came by signed webhook" in out
+    link, began = out.index("dashboard: http://127.0.0.1:"), out.index("targets submitted")
+    assert link < began, "while the orders still move"
     assert "it waits for platform" in out
     assert "UNFULFILLED → PARTIALLY_FULFILLED" in out
     assert "product.updated by webhook" in out

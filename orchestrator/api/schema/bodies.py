@@ -310,6 +310,12 @@ class ReasonBody(Body):
     reason: Line | None = None
 
 
+class LoginBody(Body):
+    """What a browser logs in with."""
+
+    token: Annotated[str, Field(min_length=1, max_length=4096, description="The token of api.tcp")]
+
+
 class SkipBody(Body):
     """How the step was done by hand."""
 

@@ -16,17 +16,27 @@ function exactly(_key, value, context) {
   return typeof value === "number" && context?.source && JSON.rawJSON ? JSON.rawJSON(context.source) : value;
 }
 
+let session = null; // how this page was let in: `{access, csrf, expires_at}`
+
 /** GETs JSON. Throws CallFailed; status 0 means that nobody answered. */
-async function get(path, reviver) {
+function get(path, reviver) { return call("GET", path, {}, undefined, reviver); }
+
+/** Has the daemon change something: the one way in which this page does. Throws CallFailed. */
+function send(method, path, body, headers = {}) {
+  const said = { ...headers, ...(session?.csrf ? { "X-CSRF-Token": session.csrf } : {}), ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
+  return call(method, path, said, body === undefined ? undefined : JSON.stringify(body));
+}
+
+async function call(method, path, headers, body, reviver) {
   let response;
   try {
-    response = await fetch(address(path), { headers: { Accept: "application/json" }, cache: "no-store" });
+    response = await fetch(address(path), { method, body, headers: { Accept: "application/json", ...headers }, cache: "no-store" });
   } catch {
     throw new CallFailed(0, null);
   }
-  const body = parsed(await response.text().catch(() => ""), reviver);
-  if (!response.ok || body === null) throw new CallFailed(response.status, body);
-  return body;
+  const answer = parsed(await response.text().catch(() => ""), reviver);
+  if (!response.ok || answer === null) throw new CallFailed(response.status, answer);
+  return answer;
 }
 
 function parsed(text, reviver) {

@@ -71,9 +71,10 @@ async function refreshStatus() {
     status = await get("/v1/status");
     if (notice.dataset.of === "status") notify("", "", "status");
   } catch (failure) {
+    const isOut = failure.status === 401 && await get("/v1/session").then(() => false, (again) => again.status === 401);
+    if (isOut) location.reload(); // the session has ended: the page begins with the form
     const words = failure.status === 0 ? "The daemon does not answer; what is shown may be old. Is it running?"
-      : failure.status === 401 ? "The daemon wants its token: load the page again and give the token as the password."
-        : `The status could not be read: ${failure.message}`;
+      : `The status could not be read: ${failure.message}`;
     notify(words, "bad", "status");
     return;
   }
@@ -138,6 +139,7 @@ document.getElementById("search").addEventListener("submit", async (event) => {
 addEventListener("hashchange", async () => { if (notice.dataset.of === "search") notify("", "", ""); await navigate(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refreshStatus(); });
 
+await letIn().catch((failure) => notify(failure.status ? failure.message : "The daemon does not answer. Is it running?", "bad", "status"));
 await refreshStatus();
 await navigate();
 follow(Math.max(0, (status?.totals?.events_last_cursor ?? 0) - FEED_BACKLOG), refreshSoon, (how) => feed.live(how));

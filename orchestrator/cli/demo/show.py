@@ -58,7 +58,7 @@ def run_demo(orders: int, *, is_kept: bool) -> ExitCode:
 def _play(stage: Stage, orders: int) -> ExitCode:
     client, shops = stage.client, list(stage.config["shops"])
     say(f"a sandbox at {stage.sandbox_url} and a daemon at {stage.socket}")
-    say(f"dashboard: {stage.dashboard} (any user, the password is in {stage.directory / 'token'})")
+    say(f"dashboard: {stage.dashboard} (works once: open it now, while the orders move)")
     say(f"faults: {', '.join(FAULTS)} (some calls fail, some take effect but lose their answer)")
     _await_import(client, orders * len(shops))
     submitted = [entry for shop in shops for entry in _submit_all(client, shop)]
@@ -187,7 +187,8 @@ def _progress_page(dump: Any, total: int) -> Page:
 def _stay(stage: Stage) -> None:
     """Leaves everything running for whoever wants to look around, until Ctrl-C."""
     say("")
-    say(f"the daemon stays until Ctrl-C; dashboard: {stage.dashboard} (password in {stage.directory / 'token'})")
+    say(f"the daemon stays until Ctrl-C, and so does its dashboard: {stage.dashboard} (works once)")
+    say(f"another link to it: fulfilld --socket {stage.socket} dashboard --open")
     say(f"try: fulfilld --socket {stage.socket} status --watch")
     try:
         while True:

@@ -41,8 +41,8 @@ _LAST_LINES = 5
 class Stage:
     """A sandbox and a daemon in `directory`; entered when both are ready, left when both have ended.
 
-    `config` is the daemon's, `client` talks to it, `dashboard` is where a browser finds it, `receiver` gets what it
-    delivers. Raises Failure with the last lines of the log when one of them does not start.
+    `config` is the daemon's, `client` talks to it, `dashboard` is the link to its page (it works once),
+    `receiver` gets what it delivers. Raises Failure with the last lines of the log when one of them does not start.
     """
 
     def __init__(self, directory: Path, orders: int) -> None:
@@ -55,12 +55,14 @@ class Stage:
         self._orders = orders
         self._sandbox: subprocess.Popen[bytes] | None = None
         self._daemon: subprocess.Popen[bytes] | None = None
+        self._page: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.receiver.open()
         try:
             self._start_sandbox()
             self._start_daemon()
+            self._start_page()
         except BaseException:
             self.close()
             raise
@@ -70,8 +72,8 @@ class Stage:
         self.close()
 
     def close(self) -> None:
-        """Ends both processes: politely, the daemon first, and by force when they take too long or one insists."""
-        for process in (self._daemon, self._sandbox):
+        """Ends the processes: politely, the sandbox last, and by force when they take too long or one insists."""
+        for process in (self._page, self._daemon, self._sandbox):
             if process is None:
                 continue
             process.terminate()
@@ -114,18 +116,12 @@ class Stage:
         faults = [part for fault in FAULTS for part in ("--fault", fault)]
         arguments = ["sandbox", "--orders", str(self._orders), "--latency", str(_LATENCY_MS), *faults]
         self._sandbox = process = self._spawn(arguments, "sandbox.log", stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
-        announced = process.stdout.readline() if ready else b""
-        if not announced:
-            raise self._not_started("sandbox", "sandbox.log")
-        self.config = json.loads(announced)
+        self.config = json.loads(self._first_line(process, "sandbox"))
 
     def _start_daemon(self) -> None:
-        port = _free_port()
         self._write("token", secrets.token_urlsafe(24))
         self._write("delivery-secret", self.receiver.secret)
-        tcp = {"host": "127.0.0.1", "port": port, "token": {"file": "token"}}
+        tcp = {"host": "127.0.0.1", "port": _free_port(), "token": {"file": "token"}}
         self.config["api"] = {"socket": self.socket.name, "tcp": tcp}
         listener = _free_port()
         self.config["webhooks"] = {"port": listener, "public_url": f"http://127.0.0.1:{listener}"}
@@ -137,7 +133,6 @@ class Stage:
         self.config["shops"][self.pushing_shop]["poll"] = {"interval_seconds": _RARELY_SECONDS}
         self.config |= {"drain_seconds": 5, "log": {"format": "text", "level": "info"}}
         self._write("config.json", json.dumps(self.config, indent=2))
-        self.dashboard = f"http://127.0.0.1:{port}/"
         arguments = ["--config", str(self.directory / "config.json"), "run"]
         self._daemon = process = self._spawn(arguments, "daemon.log", stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + _START_SECONDS
@@ -145,6 +140,19 @@ class Stage:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise self._not_started("daemon", "daemon.log")
             time.sleep(_LOOK_SECONDS)
+
+    def _start_page(self) -> None:
+        arguments = ["--socket", str(self.socket), "dashboard"]
+        self._page = process = self._spawn(arguments, "dashboard.log", stdout=subprocess.PIPE)
+        self.dashboard = self._first_line(process, "dashboard").decode().strip()
+
+    def _first_line(self, process: subprocess.Popen[bytes], name: str) -> bytes:
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
+        announced = process.stdout.readline() if ready else b""
+        if not announced:
+            raise self._not_started(name, f"{name}.log")
+        return announced
 
     def _is_ready(self) -> bool:
         try:

@@ -1,0 +1,228 @@
+"""A browser logs in with the token, and has a session by cookie: reading by it alone, changing with the CSRF token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from http.cookies import SimpleCookie
+from typing import Any
+
+import aiohttp
+import pytest
+
+from orchestrator.api.session import SESSION_SECONDS
+from orchestrator.clock import Clock
+from tests.api.bench import TOKEN, Bench, Got, an_order, bench
+from tests.api.test_http import free_port
+
+PAUSE = "/v1/shops/acme/pause"
+SESSION = "/v1/session"
+PAGE = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+class Browser:
+    """Keeps its cookie and its page's CSRF token, and sends the headers that browsers send."""
+
+    def __init__(self, b: Bench) -> None:
+        assert b.served.tcp is not None
+        self.origin = f"http://{b.served.tcp[0]}:{b.served.tcp[1]}"
+        self.cookie = ""
+        self.csrf: str | None = None
+
+    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Got:
+        sent = {"Sec-Fetch-Site": "same-origin", **({} if method == "GET" else {"Origin": self.origin})}
+        if self.cookie:
+            sent["Cookie"] = self.cookie
+        async with (
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.request(method, self.origin + path, json=body, headers={**sent, **headers}) as response,
+        ):
+            return Got(response.status, response.headers, await response.read())
+
+    async def change(self, path: str) -> Got:
+        return await self.ask("POST", path, **({} if self.csrf is None else {"X-CSRF-Token": self.csrf}))
+
+    async def log_in(self, token: str = TOKEN) -> Got:
+        got = await self.ask("POST", SESSION, {"token": token})
+        if got.status == 200:
+            [(name, morsel)] = cookie_of(got).items()
+            self.cookie, self.csrf = f"{name}={morsel.value}", got.json()["csrf"]
+        return got
+
+
+def cookie_of(got: Got) -> SimpleCookie:
+    return SimpleCookie(got.headers["Set-Cookie"])
+
+
+def tcp() -> Mapping[str, Any]:
+    return {"port": free_port(), "token": TOKEN}
+
+
+async def test_a_browser_without_a_session_gets_the_page_to_log_in_by_and_nothing_else() -> None:
+    async with bench(an_order(), tcp=tcp()) as b:
+        browser = Browser(b)
+        page = await browser.ask("GET", "/", **PAGE)
+        assert (page.status, page.headers["Content-Type"]) == (401, "text/html; charset=utf-8")
+        # of a scheme that browsers know they would ask for a password before they show the form
+        assert page.headers["WWW-Authenticate"] == 'Bearer realm="fulfilld"'
+        assert "script-src 'sha256-" in page.headers["Content-Security-Policy"]
+        assert b"67890" not in page.body
+        for path in ("/v1/status", "/v1/session", "/v1/events", "/metrics"):
+            refused = await browser.ask("GET", path, **PAGE)
+            assert (refused.status, refused.slug) == (401, "unauthorized")
+            assert "Basic" not in refused.headers["WWW-Authenticate"]
+
+
+async def test_a_login_gives_a_cookie_that_scripts_and_other_sites_cannot_use() -> None:
+    async with bench(tcp=tcp()) as b:
+        browser = Browser(b)
+        got = await browser.log_in()
+        assert got.json()["access"] == "session"
+        assert got.headers["Cache-Control"] == "no-store"
+        [morsel] = cookie_of(got).values()
+        assert morsel["httponly"]
+        assert morsel["samesite"] == "Strict"
+        assert (morsel["path"], morsel["max-age"]) == ("/", str(SESSION_SECONDS))
+        assert not morsel["secure"]
+        assert TOKEN not in str(got.headers) + got.body.decode()
+        assert morsel.value not in got.body.decode()
+
+
+async def test_behind_a_proxy_with_tls_the_cookie_goes_over_tls_alone() -> None:
+    async with bench(tcp=tcp(), hosts=("erp.example",)) as b:
+        browser = Browser(b)
+        headers = {"Host": "erp.example", "Origin": "https://erp.example"}
+        got = await browser.ask("POST", SESSION, {"token": TOKEN}, **headers)
+        [morsel] = cookie_of(got).values()
+        assert morsel["secure"]
+
+
+async def test_a_session_reads_by_its_cookie_and_changes_with_its_csrf_token() -> None:
+    async with bench(an_order(), tcp=tcp()) as b:
+        browser = Browser(b)
+        await browser.log_in()
+        assert (await browser.ask("GET", "/", **PAGE)).status == 200
+        assert (await browser.ask("GET", "/v1/status")).status == 200
+        assert (await browser.ask("GET", SESSION)).json()["csrf"] == browser.csrf
+        assert (await browser.change(PAUSE)).status == 200
+        assert (await b.get("/v1/shops/acme")).json()["paused"]
+
+
+@pytest.mark.parametrize("csrf", [None, "", "x", "ä"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", PAUSE), ("POST", "/v1/shops/acme/orders/67890/hold"), ("DELETE", "/v1/session"), ("POST", "/v1/targets")],
+)
+async def test_a_session_without_its_csrf_token_changes_nothing(method: str, path: str, csrf: str | None) -> None:
+    async with bench(an_order(), tcp=tcp()) as b:
+        browser = Browser(b)
+        await browser.log_in()
+        got = await browser.ask(method, path, **({} if csrf is None else {"X-CSRF-Token": csrf}))
+        assert (got.status, got.slug) == (401, "unauthorized")
+        assert "X-CSRF-Token" in got.json()["detail"]
+        assert not (await b.get("/v1/shops/acme")).json()["paused"]
+        assert (await browser.ask("GET", "/v1/status")).status == 200
+
+
+async def test_another_sessions_csrf_token_does_not_do() -> None:
+    async with bench(tcp=tcp()) as b:
+        one, other = Browser(b), Browser(b)
+        await one.log_in()
+        await other.log_in()
+        one.csrf = other.csrf
+        assert (await one.change(PAUSE)).slug == "unauthorized"
+
+
+@pytest.mark.parametrize("token", ["another", TOKEN + "x", " ", "ß", "\ud800"])
+async def test_a_wrong_token_logs_nobody_in(token: str) -> None:
+    async with bench(tcp=tcp()) as b:
+        got = await Browser(b).log_in(token)
+        assert got.status in (401, 400, 422)
+        assert "Set-Cookie" not in got.headers
+        assert token not in got.body.decode() or token == " "
+
+
+@pytest.mark.parametrize("body", [None, {}, {"token": ""}, {"token": None}, {"token": 7}, {"token": TOKEN, "more": 1}])
+async def test_a_login_that_is_no_login_is_refused_with_what_is_wrong(body: Any) -> None:
+    async with bench(tcp=tcp()) as b:
+        got = await Browser(b).ask("POST", SESSION, body)
+        assert (got.status, got.slug) == (422, "invalid-request")
+        assert "Set-Cookie" not in got.headers
+        assert TOKEN not in got.body.decode()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}],
+)
+async def test_a_page_from_elsewhere_uses_no_session_and_begins_none(headers: Mapping[str, str]) -> None:
+    async with bench(tcp=tcp()) as b:
+        browser = Browser(b)
+        assert (await browser.ask("POST", SESSION, {"token": TOKEN}, **headers)).slug == "cross-origin"
+        await browser.log_in()
+        assert (await browser.ask("GET", "/v1/status", **headers)).slug == "cross-origin"
+        assert (await browser.ask("GET", SESSION, **headers)).slug == "cross-origin"
+        assert browser.csrf is not None
+        assert (await browser.ask("POST", PAUSE, **{"X-CSRF-Token": browser.csrf, **headers})).slug == "cross-origin"
+
+
+async def test_who_logs_out_is_out() -> None:
+    async with bench(tcp=tcp()) as b:
+        browser = Browser(b)
+        await browser.log_in()
+        assert browser.csrf is not None
+        got = await browser.ask("DELETE", SESSION, **{"X-CSRF-Token": browser.csrf})
+        assert (got.status, got.json()["access"]) == (200, "none")
+        [morsel] = cookie_of(got).values()
+        assert (morsel.value, morsel["max-age"]) == ("", "0")
+        assert (await browser.ask("GET", "/v1/status")).slug == "unauthorized"
+
+
+async def test_a_session_ends_by_itself() -> None:
+    ahead_ms = 0
+    usual = Clock()
+    clock = replace(usual, now_ms=lambda: usual.now_ms() + ahead_ms)
+    async with bench(tcp=tcp(), clock=clock) as b:
+        browser = Browser(b)
+        await browser.log_in()
+        ahead_ms = SESSION_SECONDS * 1000 - 60_000
+        assert (await browser.ask("GET", "/v1/status")).status == 200
+        ahead_ms = SESSION_SECONDS * 1000 + 1
+        assert (await browser.ask("GET", "/v1/status")).slug == "unauthorized"
+        assert (await browser.change(PAUSE)).slug == "unauthorized"
+
+
+async def test_there_are_only_so_many_sessions_and_the_oldest_gives_way() -> None:
+    async with bench(tcp=tcp()) as b:
+        browsers = [Browser(b) for _ in range(65)]
+        for browser in browsers:
+            await browser.log_in()
+        statuses = [(await browser.ask("GET", "/v1/health")).status for browser in browsers]
+        assert statuses == [401, *[200] * 64]
+
+
+async def test_a_programs_token_counts_before_a_cookie_and_needs_no_csrf_token() -> None:
+    async with bench(tcp=tcp()) as b:
+        browser = Browser(b)
+        await browser.log_in()
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        assert (await browser.ask("POST", PAUSE, **bearer)).status == 200
+        assert (await browser.ask("GET", SESSION, **bearer)).json() == {
+            "access": "token",
+            "csrf": None,
+            "expires_at": None,
+        }
+        assert (await browser.ask("GET", "/v1/status", Authorization="Bearer wrong")).slug == "unauthorized"
+
+
+async def test_two_daemons_of_one_host_name_have_cookies_of_their_own() -> None:
+    async with bench(tcp=tcp()) as one, bench(tcp=tcp()) as other:
+        names = {next(iter(cookie_of(await Browser(b).log_in()))) for b in (one, other)}
+        assert len(names) == 2
+
+
+async def test_on_the_socket_nobody_logs_in() -> None:
+    async with bench() as b:
+        for got in (await b.get(SESSION), await b.post(SESSION, {"token": "any"}), await b.call("DELETE", SESSION)):
+            assert (got.status, got.json()["access"]) == (200, "open")
+        assert (await b.post(PAUSE)).status == 200
