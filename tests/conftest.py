@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,12 @@ __all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
 # How long examples take to draw says something of a machine's load, and nothing of what is tested.
 settings.register_profile("patient", parent=settings(), suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two a core for `-n auto`: tests wait about half of their time, for processes, sockets and clocks."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(autouse=True)

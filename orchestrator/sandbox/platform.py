@@ -121,8 +121,9 @@ class Walk:
     orders of another kind. `delivered`: the steps by which a new order with a tracking code gets to be delivered; where
     `is_by_place`, each is made once for every place that goods lie at. `unseen`: steps whose effect no read shows: they
     are sent again, and the platform refuses the repeat. `lists_all_work`: nothing says what changed, so that the list
-    is all the work each time. `refuses_nothing`: a state is a label that can always be set. `variants`: other ways to
-    set the platform up in which all of this holds too, by a name for people.
+    is all the work each time. `refuses_nothing`: a state is a label that can always be set. `shop`: keys of a shop's
+    config with which it does not wait for what cannot happen here. `variants`: other ways to set the platform up in
+    which all of this holds too, by a name for people.
     """
 
     moves: tuple[Move, ...]
@@ -132,6 +133,7 @@ class Walk:
     unseen: frozenset[str] = frozenset()
     lists_all_work: bool = False
     refuses_nothing: bool = False
+    shop: Mapping[str, Json] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)
 
 

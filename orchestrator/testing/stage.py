@@ -114,9 +114,10 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """A stage. `variant`: one of the walk's (None: the platform as it is by itself); `settings` are the sandbox's,
     `simulated` its platforms' options, `options` change the shop's own."""
-    simulated, options = dict(simulated or {}), dict(options or {})
+    walk = walk_of(platform)
+    simulated, options = dict(simulated or {}), {**walk.shop, **(options or {})}
     if variant is not None:
-        chosen = walk_of(platform).variants[variant]
+        chosen = walk.variants[variant]
         simulated |= {} if chosen.simulated is None else {platform: chosen.simulated}
         options |= chosen.shop
     async with Sandbox(SandboxSettings(**{"orders": 3, **settings}, options=simulated)).running() as sandbox:

@@ -18,6 +18,7 @@ WALK = Walk(
     delivered=("fulfill", "mark_delivered"),
     is_by_place=True,
     beside=frozenset({"prepare_pickup", "set_erp_number"}),
+    shop={"lost_answer_seconds": 0},  # what was given up takes no effect later, unless it is made to stall
     variants={"without customers' data": Variant(shop={"customer_data": False})},
 )
 """Orders that are picked up, those in several parts and the ERP's number have tests of their own."""

@@ -70,9 +70,7 @@ async def test_an_order_that_is_cancelled_or_on_hold_is_out_of_sequence() -> Non
 
 
 async def test_a_cancellation_whose_answer_was_lost_is_waited_for_though_a_second_one_is_refused() -> None:
-    async with staged(
-        "shopify", options={"lost_answer_seconds": 0}, simulated={"shopify": ShopifyOptions(job_seconds=0.5)}
-    ) as stage:
+    async with staged("shopify", simulated={"shopify": ShopifyOptions(job_seconds=0.5)}) as stage:
         current = (await stage.client.read(stage.order)).order_state()
         stage.sandbox.faults.script("drop_after", step="cancel")
         with pytest.raises(Transient) as caught:
@@ -83,7 +81,7 @@ async def test_a_cancellation_whose_answer_was_lost_is_waited_for_though_a_secon
 
 
 async def test_a_cancellation_that_is_refused_as_another_is_under_way_for_too_long_is_ambiguous() -> None:
-    options = {"lost_answer_seconds": 0, "cancel_wait_seconds": 0.05}
+    options = {"cancel_wait_seconds": 0.05}
     async with staged("shopify", options=options, simulated={"shopify": ShopifyOptions(job_seconds=3600)}) as stage:
         current = (await stage.client.read(stage.order)).order_state()
         for _ in range(2):
