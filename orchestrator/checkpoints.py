@@ -65,15 +65,17 @@ class Watch:
 
 
 class Checkpoints:
-    """The points of one process. Unarmed and unwatched, as in production, a point costs two comparisons."""
+    """The points of one process. `is_used` False: unarmed and unwatched, as in production, nothing happens at any; who
+    comes by often asks that first."""
 
-    __slots__ = ("_left", "_point", "_watches")
+    __slots__ = ("_left", "_point", "_watches", "is_used")
 
     def __init__(self, spec: str | None = None) -> None:
         point, _, count = (spec or "").partition(":")
         if point and (point not in POINTS or not re.fullmatch(r"([1-9][0-9]*)?", count)):
             raise CheckpointError(f"FULFILLD_CRASH={spec!r} is not a crash point; known are {', '.join(POINTS)}")
         self._point = point
+        self.is_used = bool(point)
         self._left = int(count or 1)
         self._watches: dict[str, list[Watch]] = {}
 
@@ -106,6 +108,7 @@ class Checkpoints:
     def _watching(self, point: str, watch: Watch) -> Iterator[Watch]:
         if point not in POINTS:
             raise CheckpointError(f"{point!r} is not a checkpoint; known are {', '.join(POINTS)}")
+        self.is_used = True
         self._watches.setdefault(point, []).append(watch)
         try:
             yield watch

@@ -135,10 +135,15 @@ def _slug(refusal: Refusal) -> str:
 
 def _keep_plan(draft: Draft, target: Target, steps: tuple[PlannedStep, ...]) -> None:
     """Writes the plan only when it is not the one that is stored: mostly it is."""
-    stored = target.plan[target.steps_done :]
-    if len(stored) != len(steps) or not all(map(_is_entry_of, stored, steps)):
+    if not is_plan_of(target, steps):
         left = tuple(PlanEntry(s.step, s.source, s.to) for s in steps)
         draft.put(changed(target, plan=(*target.plan[: target.steps_done], *left)))
+
+
+def is_plan_of(target: Target, steps: tuple[PlannedStep, ...]) -> bool:
+    """Whether these are the steps that are left of a target's stored plan."""
+    stored = target.plan[target.steps_done :]
+    return len(stored) == len(steps) and all(map(_is_entry_of, stored, steps))
 
 
 def _is_entry_of(entry: PlanEntry, step: PlannedStep) -> bool:
@@ -155,9 +160,18 @@ def _take(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Move
     """Begins a step of ours, after a read where the step itself makes none; waits for a step of the platform's own."""
     if (wait := ctx.machine.awaited(step)) is not None:
         return _wait(draft, ctx, wait)
-    if ctx.machine.is_blind(step) and not _is_fresh(ctx, ctx.passed(draft.order.observed_at)):
+    if _is_blind(ctx, draft.order, step):
         return _want_read(draft, ctx, is_resolving=False)
     return _begin(draft, ctx, target, step)
+
+
+def _is_blind(ctx: Context, order: Order, step: PlannedStep) -> bool:
+    return ctx.machine.is_blind(step) and not _is_fresh(ctx, ctx.passed(order.observed_at))
+
+
+def waits_first(ctx: Context, order: Order, step: PlannedStep) -> bool:
+    """Whether something comes before a step that is due: the platform's own step, or a read."""
+    return ctx.machine.awaited(step) is not None or _is_blind(ctx, order, step)
 
 
 def _begin(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Move:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 from orchestrator.backoff import Growing
 from orchestrator.decisions.problems import problem_json
@@ -22,6 +22,10 @@ from storage.orders import SELDOM, LostUpdate, get_order, save_payload, seldom_r
 from storage.records import Kept, Order, Problem, Situation, Target, TargetStatus, changed
 from storage.targets import get_target, pending_targets, progress_row, target_row
 from storage.transaction import Transaction
+
+NewEvent: TypeAlias = tuple[str, str | None, dict[str, Json] | None]
+"""An event about an order: type, target, data."""
+
 
 LONGEST_RECHECK_MS = 300_000
 """The longest pause before an order that the platform holds up is read again."""
@@ -92,11 +96,11 @@ class Draft:
         "_requests",
         "_rewritten",
         "_state",
-        "_way",
         "intent_target",
         "kept",
         "order",
         "targets",
+        "way",
     )
 
     def __init__(
@@ -115,14 +119,14 @@ class Draft:
         self._cause = cause
         self._progressed: dict[str, Target] = {}
         self._rewritten: dict[str, Target] = {}
-        self._events: list[tuple[str, str | None, dict[str, Json] | None]] = []
+        self._events: list[NewEvent] = []
         self._payload: tuple[bytes, dict[str, Json], int] | None = None
         self._ended: dict[str, Target] = {}
         self._has_seldom = False
         self._is_own = False  # no other draft has this very order, so that the last of the changes needs no copy
         self._requests: dict[str, TargetRequest] = {}
         self._state: OrderState | None = None
-        self._way: Way | None = None
+        self.way: Way | None = None
 
     @classmethod
     def load(cls, tx: Transaction, shop: str, order_id: str) -> Draft | None:
@@ -157,7 +161,16 @@ class Draft:
     def fork(self) -> Draft:
         """An unchanged copy to decide on again."""
         copy = Draft(self.order, self.targets, self.intent_target, cause=self._cause)
-        copy._requests, copy._state, copy._way = self._requests, self._state, self._way
+        copy._requests, copy._state, copy.way = self._requests, self._state, self.way
+        return copy
+
+    def followed(self, order: Order, head: Target, way: Way, events: list[NewEvent]) -> Draft:
+        """A copy in which the order and the head of its queue are as given: nobody else has these two. Of the head only
+        how far it is has changed."""
+        copy = Draft(order, [head, *self.targets[1:]], self.intent_target, cause=self._cause)
+        copy._requests, copy._state, copy.way, copy._events = self._requests, way.state, way, events
+        copy._progressed[head.id] = head
+        copy._is_own = True
         return copy
 
     def with_kept(self, kept: Kept | None) -> Draft:
@@ -192,20 +205,20 @@ class Draft:
         """The steps that are left for a target, in sequence, or why there are none: `PlatformMachine.plan`, which is
         not asked again for the rest of a plan that stands (`Way`)."""
         machine, chaining, request, state = ctx.machine, ctx.policy.chaining, self.request(target), self.order_state()
-        steps = None if self._way is None else self._way.left(machine, chaining, request, state)
+        steps = None if self.way is None else self.way.left(machine, chaining, request, state)
         if steps is None:
             plan = machine.plan(state, request, chaining)
             if isinstance(plan, Refusal):
-                self._way = None
+                self.way = None
                 return plan
             steps = plan.steps
-        self._way = Way(machine, chaining, request, state, steps)
+        self.way = Way(machine, chaining, request, state, steps)
         return steps
 
     def remember_plan(self, ctx: Context, target: Target, request: TargetRequest, plan: Plan) -> None:
         """`plan` was made of `request` from the state that the order is in: `next_steps` need not plan that again."""
         if (kept := self.request(target)) == request:
-            self._way = Way(ctx.machine, ctx.policy.chaining, kept, self.order_state(), plan.steps)
+            self.way = Way(ctx.machine, ctx.policy.chaining, kept, self.order_state(), plan.steps)
 
     def target(self, target_id: str) -> Target | None:
         """A pending target by id."""

@@ -12,20 +12,21 @@ crash, the order is read before anything is sent again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import anyio
 
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
+from orchestrator.decisions.continuing import go_on
 from orchestrator.decisions.decision import Call, Move, Read, Rest, advance
 from orchestrator.decisions.draft import Context, Draft, Policy
 from orchestrator.decisions.outcomes import apply_answer, apply_failure, apply_read, apply_read_failure
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.metrics import Metrics
-from orchestrator.platforms.client import OrderSnapshot, PlatformClient
+from orchestrator.platforms.client import OrderSnapshot, PlatformClient, StepAnswer
 from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Unreadable
 from orchestrator.runtime.access import report_failure
 from orchestrator.runtime.admission import Admission
@@ -79,17 +80,18 @@ class ShopServices:
         fence(tx, self.policy.shop, self.epoch)
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(NamedTuple):
     """What one round of driving hands to the next.
 
     `draft`: the order as the last commit left it, or as it was read. `apply`: what the outcome does to it, which is not
-    committed yet. `snapshot`: the order as the read showed it that this outcome comes from. `refused`: the message of a
-    refusal, which the read that follows is to check. `has_permit`: a permit was acquired, and no call has used it yet.
+    committed yet. `answer`: the answer that `apply` applies, where it is that of a step. `snapshot`: the order as the
+    read showed it that this outcome comes from. `refused`: the message of a refusal, which the read that follows is to
+    check. `has_permit`: a permit was acquired, and no call has used it yet.
     """
 
     draft: Draft | None = None
     apply: Apply | None = None
+    answer: StepAnswer | None = None
     snapshot: OrderSnapshot | None = None
     refused: str | None = None
     has_permit: bool = False
@@ -129,13 +131,13 @@ class Driver:
             return None  # no call is admitted: the order stays due, and is fetched again when calls are
         match move:
             case Call():
-                apply, refused = await self._call(draft, move)
-                return Carried(draft, apply, refused=refused)
+                apply, answer, refused = await self._call(draft, move)
+                return Carried(draft, apply, answer, refused=refused)
             case Read():
                 apply, snapshot = await self._read(draft, carried.refused)
-                return Carried(draft, apply, snapshot)
+                return Carried(draft, apply, None, snapshot)
             case Rest():  # the step that was due may begin now, with the permit that was acquired
-                return replace(carried, draft=draft, apply=None, has_permit=True)
+                return carried._replace(draft=draft, apply=None, answer=None, has_permit=True)
 
     # -- the store -------------------------------------------------------------------------------------------------
 
@@ -144,10 +146,11 @@ class Driver:
         checkpoints = self._services.checkpoints
         decided = await self._commit_change(carried, has_permit=has_permit)
         draft, move = decided or await self._commit_fresh(order_id, carried, has_permit=has_permit)
-        if carried.apply is not None:
-            await checkpoints.reach("after_outcome")
-        if isinstance(move, Call):
-            await checkpoints.reach("after_intent")
+        if checkpoints.is_used:
+            if carried.apply is not None:
+                await checkpoints.reach("after_outcome")
+            if isinstance(move, Call):
+                await checkpoints.reach("after_intent")
         return draft, move
 
     async def _commit_change(self, carried: Carried, *, has_permit: bool) -> tuple[Draft, Move] | None:
@@ -156,10 +159,9 @@ class Driver:
         services = self._services
         if carried.draft is None or carried.snapshot is not None:
             return None
-        draft, ctx = carried.draft.fork(), services.context(may_begin=has_permit)
-        if carried.apply is not None:
-            carried.apply(draft, ctx)
-        move = advance(draft, ctx)
+        ctx = services.context(may_begin=has_permit)
+        gone_on = None if carried.answer is None else go_on(carried.draft, ctx, carried.answer)
+        draft, move = gone_on or _decide(carried.draft, carried.apply, ctx)
         is_written = await services.store.change(draft.take_change(ctx.now, services.epoch))
         return (draft, move) if is_written else None
 
@@ -186,8 +188,9 @@ class Driver:
 
     # -- the platform ----------------------------------------------------------------------------------------------
 
-    async def _call(self, draft: Draft, move: Call) -> tuple[Apply, str | None]:
-        """Makes the call of a step; returns what its outcome does to the order, and a refusal's message to check."""
+    async def _call(self, draft: Draft, move: Call) -> tuple[Apply, StepAnswer | None, str | None]:
+        """Makes the call of a step; returns what its outcome does to the order, its answer if it succeeded, and a
+        refusal's message to check."""
         services = self._services
         started = services.clock.monotonic()
         try:
@@ -198,14 +201,14 @@ class Driver:
                 counts, jitter = await self._report(failure), services.chance.jitter()
                 await services.checkpoints.reach("after_call")
                 refused = failure.detail if isinstance(failure, OutOfSequence) else None
-                return partial(apply_failure, failure=failure, jitter=jitter, counts=counts), refused
+                return partial(apply_failure, failure=failure, jitter=jitter, counts=counts), None, refused
         except BaseException:
             await self._leave_uncertain(draft)
             raise
         services.admission.succeeded()
         self._measure(move.step, "done", started)
         await services.checkpoints.reach("after_call")
-        return partial(apply_answer, answer=answer, how="found_done" if answer.is_found else "called"), None
+        return partial(apply_answer, answer=answer, how="found_done" if answer.is_found else "called"), answer, None
 
     async def _read(self, draft: Draft, refused: str | None) -> tuple[Apply, OrderSnapshot | None]:
         """Reads the order; returns what that does to it, and its snapshot if the read succeeded."""
@@ -271,6 +274,14 @@ class Driver:
 def _is_unexpected(error: BaseException) -> TypeGuard[Exception]:
     """Whether it is a bug of ours that the order's data brought up: neither a shutdown nor the store."""
     return isinstance(error, Exception) and not isinstance(error, StoreError)
+
+
+def _decide(known: Draft, apply: Apply | None, ctx: Context) -> tuple[Draft, Move]:
+    """Applies an outcome to a copy, and decides what is next."""
+    draft = known.fork()
+    if apply is not None:
+        apply(draft, ctx)
+    return draft, advance(draft, ctx)
 
 
 def _fresh(tx: Transaction, services: ShopServices, order_id: str, known: Draft | None) -> Draft | None:

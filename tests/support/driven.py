@@ -235,6 +235,8 @@ class _MemoryStore:
 
 
 class _Checkpoints:
+    is_used = True
+
     def __init__(self) -> None:
         self.armed: str | None = None
         self.store: _MemoryStore | None = None

@@ -1,0 +1,79 @@
+"""The commonest of all decisions, at once: a call did the step as planned, and the next step of the same plan begins.
+
+`apply_answer` and `advance` decide on whatever may happen, one change after another. Where nothing has happened but
+what was planned, all that they would do is known beforehand, and it is done here in one go: the same machine is asked,
+the same row, target and events come out, as a test tries on every machine, from every state. Whatever else there is to
+an answer or an order is theirs.
+"""
+
+from __future__ import annotations
+
+from orchestrator.decisions.decision import Call, is_plan_of, waits_first
+from orchestrator.decisions.draft import Context, Draft, NewEvent
+from orchestrator.decisions.way import Way
+from orchestrator.platforms.client import StepAnswer
+from statemachines.machine import Milestone, OrderState
+from statemachines.terms import RECORD
+from storage.records import Intent, Situation, TargetStatus, changed
+
+_BOOKED = frozenset({Milestone.CANCELLED.value, Milestone.RETURNED.value})
+"""Milestones that an ERP books by: coming there, or leaving, is more than a step (`bookings`)."""
+
+
+def go_on(draft: Draft, ctx: Context, answer: StepAnswer) -> tuple[Draft, Call] | None:
+    """The order after the call of its intent, with the intent of the step that follows, in a copy; None where that is
+    not all there is to decide: then nothing was."""
+    before, way = draft.order, draft.way
+    if way is None or not ctx.may_begin or not draft.targets or answer.is_found or answer.unused:
+        return None
+    if before.attention_at is not None or before.parcels or before.held_at is not None or before.problem is not None:
+        return None
+    intent, target, request, done = before.intent, draft.targets[0], way.request, way.steps[:1]
+    if (
+        intent is None
+        or target.id != intent.target
+        or target.status is not TargetStatus.RUNNING
+        or not done
+        or done[0].step != intent.step
+        or done[0].source != intent.source
+        or request.parcel is not None
+        or request is not draft.request(target)
+        or way.state is not draft.order_state()
+    ):
+        return None
+    machine = ctx.machine
+    after = machine.moved(way.state, intent.step, request, answer.state, answer.facts)
+    milestone = machine.milestone(after.state)
+    if milestone in _BOOKED or before.milestone in _BOOKED or not machine.knows(after.state):
+        return None
+    left = way.left(machine, ctx.policy.chaining, request, after)
+    if not left or left[0].step == RECORD or not is_plan_of(target, way.steps):
+        return None
+    if machine.wait(after, request) is not None or waits_first(ctx, before, left[0]):
+        return None
+    return _begun(draft, ctx, after, milestone, way._replace(state=after, steps=left))
+
+
+def _begun(draft: Draft, ctx: Context, after: OrderState, milestone: str | None, way: Way) -> tuple[Draft, Call]:
+    """The draft once the next step of `way` has begun."""
+    order, target, step, now = changed(draft.order), changed(draft.targets[0]), way.steps[0], ctx.now
+    intent = draft.order.intent
+    assert intent is not None
+    target.steps_done += 1
+    order.state, order.platform_state, order.milestone, order.moved_at = (
+        after.state,
+        after.platform_state,
+        milestone,
+        now,
+    )
+    order.attempts = order.read_attempts = order.crashes = 0
+    order.next_attempt_at = order.due_at = order.wait = None
+    order.situation = Situation.RUNNING
+    order.intent = Intent(target.id, step.step, step.source, step.to, now)
+    done = {"step": intent.step, "from": intent.source, "to": after.state, "how": "called"}
+    started = {"step": step.step, "from": step.source, "to": step.to, "attempt": 1}
+    events: list[NewEvent] = [
+        ("step.done", target.id, done),
+        ("step.started", target.id, started),
+    ]
+    return draft.followed(order, target, way, events), Call(step.step, way.request)
