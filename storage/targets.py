@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from storage.damage import damage_problem, salvaged
 from storage.order_columns import dump_problem, load_problem
@@ -178,10 +179,13 @@ def _entry(fields: list[Json]) -> PlanEntry:
     return PlanEntry(step, source, to, tuple(rest[0]), rest[1]) if rest else PlanEntry(step, source, to)
 
 
+@lru_cache(maxsize=4096)
 def _load_plan(text: str) -> tuple[PlanEntry, ...]:
+    """There are few texts of plans: a machine has few ways."""
     return tuple(_entry(fields) for fields in load_array(text))
 
 
+@lru_cache(maxsize=1024)
 def _load_names(text: str) -> tuple[str, ...]:
     return tuple(load_array(text))
 

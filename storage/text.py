@@ -12,8 +12,20 @@ dump_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_ci
 quote_json = encode_basestring
 """A text as JSON text, as `dump_json` writes it: at once, where nothing but texts is to be written."""
 
-load_json = json.loads
-"""A value from JSON text."""
+_decode = json.JSONDecoder().raw_decode
+
+
+def load_json(text: str) -> Any:
+    """A value from JSON text. Raises ValueError.
+
+    What `dump_json` wrote begins and ends with the value. `json.loads`, which looks for white space around it,
+    takes twice as long over the few bytes that most columns have.
+    """
+    try:
+        value, end = _decode(text)
+    except ValueError:
+        return json.loads(text)
+    return value if end == len(text) else json.loads(text)
 
 
 def load_object(text: str) -> dict[str, Any]:
