@@ -159,6 +159,24 @@ def pending_targets_of(
     return found
 
 
+def pending_targets_among(
+    tx: Transaction, places: Sequence[tuple[str, str]], read: Callable[[Row], Target] = read_target
+) -> dict[tuple[str, str], list[Target]]:
+    """As `pending_targets_of`, of orders by their shops and ids."""
+    if not places:
+        return {}
+    marks = ", ".join(["(?, ?)"] * len(places))
+    rows = tx.query(
+        f"WITH wanted (of_shop, of_order) AS (VALUES {marks}) SELECT {_TARGET.sql} FROM wanted JOIN targets"  # noqa: S608
+        " ON shop = of_shop AND order_id = of_order WHERE finished_at IS NULL ORDER BY seq",
+        [name for place in places for name in place],
+    )
+    found: dict[tuple[str, str], list[Target]] = {}
+    for target in map(read, rows):
+        found.setdefault((target.shop, target.order), []).append(target)
+    return found
+
+
 def list_targets(tx: Transaction, shop: str, order: str) -> list[Target]:
     """All targets of an order, ended ones too, to be shown (`show_target`)."""
     sql = f"SELECT {_TARGET.sql} FROM targets WHERE shop = ? AND order_id = ? ORDER BY seq"  # noqa: S608

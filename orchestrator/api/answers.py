@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
+from orchestrator.operations.writing import to_json
+
 log = structlog.get_logger()
 
 JSON_TYPE: Final = "application/json"
 NDJSON_TYPE: Final = "application/x-ndjson"
 SSE_TYPE: Final = "text/event-stream"
-
-
-def to_json(value: Any) -> bytes:
-    """Compact JSON in UTF-8. Half a surrogate pair, which UTF-8 cannot hold, is escaped."""
-    try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode("ascii")
-
-
-def with_texts(value: Any, texts: Mapping[str, str]) -> bytes:
-    """An object's JSON with further members, which are JSON text already: joined as text, so that the platform's
-    numbers stay what they were."""
-    body = to_json(value)
-    for name, text in texts.items():
-        body = body[:-1] + (b"," if len(body) > len(b"{}") else b"") + f'"{name}":{text}}}'.encode("utf-8", "replace")
-    return body
-
-
-def json_list(elements: Iterable[bytes]) -> bytes:
-    """A list of what is JSON already."""
-    return b"[" + b",".join(elements) + b"]"
 
 
 def mark(response: web.StreamResponse) -> None:

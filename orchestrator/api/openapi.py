@@ -16,13 +16,14 @@ from pydantic import TypeAdapter
 
 from orchestrator import __version__
 from orchestrator.api import platform_data
-from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, to_json
+from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE
 from orchestrator.api.problems import PROBLEM_TYPE, STATUS_BY_SLUG, TITLE_BY_SLUG, HttpProblem
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
 from orchestrator.api.schema.bodies import BulkLine, TargetBody
 from orchestrator.api.schema.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
 from orchestrator.api.schema.queries import Query
+from orchestrator.operations.writing import to_json
 from orchestrator.registry import PLATFORMS
 
 _MODE: Final = "validation"

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.decisions.problems import Help
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.inclusions import Included, included_of_event, within_bounds
+from orchestrator.operations.views import event_view
+from orchestrator.operations.writing import to_json, with_texts
 from storage.events import EventFilter, cursor_before, cursor_before_newest, last_cursor, list_events
 from storage.identity import feed_id
 from storage.records import Event
 from storage.transaction import Transaction
 
 
+class WrittenEvent(NamedTuple):
+    """An event as it is shown; `text`: as JSON."""
+
+    cursor: int
+    type: str
+    text: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events, each with what is shown in its data, the cursor up to which the reader has read all that it asked for,
-    and the id of the feed."""
+    """Events, the cursor up to which the reader has read all that it asked for, and the id of the feed."""
 
-    events: list[tuple[Event, Included]]
+    events: list[WrittenEvent]
     next: int
     feed: str
 
@@ -29,10 +39,20 @@ def event_page(
 ) -> EventPage:
     """The events of a filter above `after`, `limit` at most, and fewer where much is included (`within_bounds`)."""
     events = list_events(tx, after, limit, wanted)
-    shown = list(within_bounds((event, included_of_event(tx, event, include)) for event in events))
+    rows = within_bounds((event, included_of_event(tx, event, include)) for event in events)
+    shown = [WrittenEvent(event.cursor, event.type, _text(event, included)) for event, included in rows]
     if len(events) == limit or len(shown) < len(events):
-        return EventPage(shown, shown[-1][0].cursor, feed_id(tx))
+        return EventPage(shown, shown[-1].cursor, feed_id(tx))
     return EventPage(shown, max(after, last_cursor(tx)), feed_id(tx))
+
+
+def _text(event: Event, included: Included) -> bytes:
+    """An event as JSON, with what is shown in its data."""
+    view = event_view(event)
+    if not included:
+        return to_json(view)
+    rest = {name: value for name, value in view.items() if name != "data"}
+    return with_texts(rest, {"data": with_texts(view["data"], included).decode("utf-8")})
 
 
 def beginning(tx: Transaction, wanted: EventFilter, tail: int | None, since: int | None) -> int:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
-from orchestrator.operations import documents
 from orchestrator.operations.content_view import with_payment_status
-from orchestrator.operations.inclusions import Included, included_of_order, within_bounds
+from orchestrator.operations.inclusions import included_of_order, within_bounds
 from orchestrator.operations.order_filter import Configured, Wanted, found_orders, order_filter
 from orchestrator.operations.views import order_view, shop_wait
+from orchestrator.operations.writing import with_texts
 from storage.order_columns import show_order
 from storage.order_search import OrderFilter, list_orders
 from storage.orders import get_order
-from storage.records import Order, Target
+from storage.records import Order
 from storage.shops import list_shops
-from storage.targets import pending_targets_of, show_target
+from storage.targets import pending_targets_among, show_target
 from storage.transaction import Transaction
 
 
@@ -27,14 +25,11 @@ class OrderQuery(Wanted):
     include: tuple[str, ...] = ()
 
 
-OrderPage = list[tuple[documents.OrderRow, Included]]
-"""Orders, each with what is shown beside it."""
-
-
 def order_page(
     tx: Transaction, configured: Configured, query: OrderQuery, after: int, limit: int, now: int
-) -> tuple[OrderPage, int | None]:
-    """A page of orders above the position `after`, and the position of the next page, None at the end.
+) -> tuple[list[bytes], int | None]:
+    """A page of orders above the position `after`, each as JSON (`documents.OrderRow`), and the position of the next
+    page, None at the end.
 
     Raises Refused as `order_filter`.
     """
@@ -44,15 +39,14 @@ def order_page(
     beside = ((order, included_of_order(tx, order, query.include)) for order in found[:limit])
     rows = list(within_bounds(beside))
     page = with_payment_status(tx, [order for order, _ in rows])
-    pending = _pending_of(tx, page)
-    machines = {name: facts.machine for name, facts in configured.items()}
-    views = []
-    for each in page:
+    pending = pending_targets_among(tx, [(order.shop, order.id) for order in page], show_target)
+    machines = {name: configured[name].machine for name in {order.shop for order in page} if name in configured}
+    texts = []
+    for each, (_, included) in zip(page, rows, strict=True):
         targets, machine = pending.get((each.shop, each.id), ()), machines.get(each.shop)
-        is_there = each.shop in configured
-        views.append(order_view(each, targets, shops.get(each.shop), machine, now, is_configured=is_there))
-    shown = [(cast("documents.OrderRow", view), included) for view, (_, included) in zip(views, rows, strict=True)]
-    return shown, page[-1].seq if len(found) > len(page) else None
+        view = order_view(each, targets, shops.get(each.shop), machine, now, is_configured=machine is not None)
+        texts.append(with_texts(view, included))
+    return texts, page[-1].seq if len(found) > len(page) else None
 
 
 def _found(tx: Transaction, fits: OrderFilter | None, cause: str | None, after: int, limit: int) -> list[Order]:
@@ -62,14 +56,3 @@ def _found(tx: Transaction, fits: OrderFilter | None, cause: str | None, after: 
         return list_orders(tx, after, limit, fits)
     wanted = found_orders(tx, fits, cause, after, limit)
     return list(filter(None, (get_order(tx, shop, order, show_order) for _, shop, order in wanted)))
-
-
-def _pending_of(tx: Transaction, orders: list[Order]) -> Mapping[tuple[str, str], list[Target]]:
-    by_shop: dict[str, list[str]] = {}
-    for order in orders:
-        by_shop.setdefault(order.shop, []).append(order.id)
-    return {
-        (shop, order): targets
-        for shop, ids in by_shop.items()
-        for order, targets in pending_targets_of(tx, shop, ids, show_target).items()
-    }

@@ -26,11 +26,12 @@ from orchestrator.operations.feed import Feed
 from orchestrator.operations.history import Span, history
 from orchestrator.operations.inclusions import Included, included_of_order
 from orchestrator.operations.order_filter import Configured
-from orchestrator.operations.order_pages import OrderPage, OrderQuery, order_page
+from orchestrator.operations.order_pages import OrderQuery, order_page
 from orchestrator.operations.ports import NodeFacts
-from orchestrator.operations.status import Counts, read_counts, status_dump
+from orchestrator.operations.status import NodeNow, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
 from orchestrator.operations.views import event_view, left_shop_view, order_view, rejected_view, shop_view, target_view
+from orchestrator.operations.writing import to_json
 from storage.counts import count_pending
 from storage.errors import StoreError
 from storage.events import (
@@ -75,13 +76,22 @@ class Queries:
 
     async def status(self) -> documents.Status:
         """The status dump."""
-        now, endpoints = self._clock.now_ms(), self._endpoints()
+        return await self._store.read(self._status_unit())
 
-        def unit(tx: Transaction) -> tuple[Counts, list[documents.Delivery], list[documents.ConsumerStatus]]:
-            return read_counts(tx), delivery_views(tx, endpoints, now), consumer_views(tx, now)
+    async def status_text(self) -> bytes:
+        """The status dump as JSON."""
+        unit = self._status_unit()
+        return await self._store.read(lambda tx: to_json(unit(tx)))
 
-        counts, deliveries, consumers = await self._store.read(unit)
-        return status_dump(counts, self._node, self._store.url, now, deliveries, consumers)
+    def _status_unit(self) -> Callable[[Transaction], documents.Status]:
+        """Makes the dump in a reader's thread, of the node as it is now."""
+        now, endpoints, node = self._clock.now_ms(), self._endpoints(), NodeNow.of(self._node)
+
+        def unit(tx: Transaction) -> documents.Status:
+            counts, deliveries, consumers = read_counts(tx), delivery_views(tx, endpoints, now), consumer_views(tx, now)
+            return status_dump(counts, node, self._store.url, now, deliveries, consumers)
+
+        return unit
 
     async def delivery(self, name: str) -> documents.Delivery:
         """One receiver of events. Raises Refused `delivery-not-found`."""
@@ -141,14 +151,15 @@ class Queries:
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
-    async def orders(self, query: OrderQuery, after: int, limit: int) -> tuple[OrderPage, int | None]:
-        """A page of orders above the position `after`, and the position of the next page, None at the end.
+    async def orders(self, query: OrderQuery, after: int, limit: int) -> tuple[list[bytes], int | None]:
+        """A page of orders above the position `after`, each as JSON (`documents.OrderRow`), and the position of the
+        next page, None at the end.
 
         Raises Refused: `shop-not-found`, `invalid-request` for a state that no machine and no order has.
         """
         configured, now = self._node.shops(), self._clock.now_ms()
 
-        def unit(tx: Transaction) -> tuple[OrderPage, int | None]:
+        def unit(tx: Transaction) -> tuple[list[bytes], int | None]:
             _check_shop(tx, configured, query.shop)
             return order_page(tx, configured, query, after, limit, now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator import __version__
@@ -11,6 +12,7 @@ from orchestrator.operations import documents
 from orchestrator.operations.documents import ConsumerStatus, Delivery, ShopStatus, Status
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.views import left_shop_view, needy_view, shop_view, shop_wait
+from orchestrator.runtime.reports import ShopFacts
 from storage.counts import count_orders, count_pending
 from storage.events import last_cursor
 from storage.identity import feed_id
@@ -19,7 +21,24 @@ from storage.records import HELD_UP, Order, Shop, Situation
 from storage.shops import list_shops
 from storage.transaction import Transaction
 
+_SITUATIONS = tuple(situation.value for situation in Situation)
 _ATTENTION_LIMIT = 100  # of each kind: what a person can go through; the counts are complete
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNow:
+    """The daemon as it is at one moment: the dump is made beside the event loop, which may change it meanwhile."""
+
+    node: str
+    pid: int
+    started_at: int
+    is_draining: bool
+    shops: Mapping[str, ShopFacts]
+
+    @classmethod
+    def of(cls, node: NodeFacts) -> NodeNow:
+        """As it is now."""
+        return cls(node.node, node.pid, node.started_at, node.is_draining, dict(node.shops()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +74,14 @@ def read_counts(tx: Transaction) -> Counts:
 
 def status_dump(
     counts: Counts,
-    node: NodeFacts,
+    node: NodeNow,
     storage_url: str,
     now_ms: int,
     deliveries: list[Delivery],
     consumers: list[ConsumerStatus],
 ) -> Status:
     """The dump. Totals count every order that is kept, also those of shops that the config has no more."""
-    configured = node.shops()
+    configured = node.shops
     left = [shop for name, shop in counts.shops.items() if name not in configured]
     waited_for = [shop for shop in left if shop.name in counts.oldest_pending]
     waiting = {name for name, shop in counts.shops.items() if shop_wait(shop, now_ms) is not None}
@@ -120,7 +139,7 @@ class _Doings:
         self.by_state[state] += orders
 
     def situations(self) -> dict[str, int]:
-        return {situation.value: self.by_situation[situation.value] for situation in Situation}
+        return {name: self.by_situation[name] for name in _SITUATIONS}
 
 
 def _shop_status(view: documents.Shop, counts: Counts, doings: _Doings, now_ms: int) -> ShopStatus:
@@ -130,12 +149,12 @@ def _shop_status(view: documents.Shop, counts: Counts, doings: _Doings, now_ms: 
     return {
         **view,
         "by_state": dict(doings.by_state),
-        "queued": by_situation[Situation.QUEUED],
-        "running": by_situation[Situation.RUNNING],
-        "retrying": by_situation[Situation.RETRYING],
-        "waiting": by_situation[Situation.WAITING],
+        "queued": by_situation["queued"],
+        "running": by_situation["running"],
+        "retrying": by_situation["retrying"],
+        "waiting": by_situation["waiting"],
         "attention": counts.in_attention.get(name, 0),
-        "blocked": by_situation[Situation.BLOCKED],  # `held` is left out: in a shop it says who works for it
+        "blocked": by_situation["blocked"],  # `held` is left out: in a shop it says who works for it
         "by_situation": by_situation,
         "oldest_pending_seconds": None if oldest is None else max(0, now_ms - oldest) / 1000,
     }

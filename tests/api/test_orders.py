@@ -377,7 +377,7 @@ async def test_cancel_drops_every_target() -> None:
 
 
 async def test_a_lone_surrogate_in_what_is_kept_breaks_no_answer() -> None:
-    from orchestrator.api.answers import to_json
+    from orchestrator.operations.writing import to_json
 
     assert json.loads(to_json({"reference": "\ud800"})) == {"reference": "\ud800"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.documents import NeedyOrder
-from orchestrator.operations.status import read_counts, status_dump
+from orchestrator.operations.status import NodeNow, read_counts, status_dump
 from orchestrator.operations.views import needy_view, order_view
 from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
@@ -35,7 +35,7 @@ class Node:
 
 async def needy(floor: Shopfloor) -> list[NeedyOrder]:
     counts = await floor.store.read(read_counts)
-    dump = status_dump(counts, Node(floor), "sqlite", 0, [], [])
+    dump = status_dump(counts, NodeNow.of(Node(floor)), "sqlite", 0, [], [])
     assert sum(shop["attention"] for shop in dump["shops"]) == len(counts.attention)
     return dump["attention"]
 

@@ -57,7 +57,7 @@ async def test_what_waits_for_a_shop_that_left_is_shown_and_can_be_cancelled(tmp
         assert order["wait"] is not None
         assert (order["situation"], order["wait"]["reason"]) == ("waiting", "not_configured")
         page, _ = await queries(floor).orders(OrderQuery(situation="waiting"), 0, 9)
-        assert {each["id"] for each, _ in page} == {first, second}
+        assert {json.loads(each)["id"] for each in page} == {first, second}
 
         assert (await floor.commands.cancel_target(targets[0].id)).status is TargetStatus.CANCELLED
         assert (await floor.commands.cancel(shop, second)).situation is Situation.IDLE

@@ -17,6 +17,7 @@ from storage.order_search import OrderFilter, list_orders
 from storage.orders import count_attention, insert_order
 from storage.sqlite.store import open_sqlite
 from storage.store import Store
+from storage.targets import pending_targets_among
 from storage.transaction import Row, Transaction, Value
 
 
@@ -89,6 +90,13 @@ async def test_nothing_is_counted_to_show_what_there_is(tmp_path: Path) -> None:
         "SEARCH orders USING COVERING INDEX orders_attention (attention_at>?)",
         "SEARCH targets USING INDEX targets_oldest (shop=?)",
     ]
+
+
+async def test_the_queues_of_many_orders_are_found_one_by_one(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        plans = await plans_of(store, lambda tx: pending_targets_among(tx, [("acme", "1"), ("other", "2")]))
+    assert "SEARCH targets USING INDEX targets_pending (shop=? AND order_id=?)" in plans
+    assert not [plan for plan in plans if plan.startswith("SCAN targets")]
 
 
 async def test_a_recount_reads_indexes_alone(tmp_path: Path) -> None:

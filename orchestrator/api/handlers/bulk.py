@@ -22,7 +22,7 @@ from aiohttp import StreamReader, web
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from orchestrator.api.answers import NDJSON_TYPE, cut_off, open_stream, to_json
+from orchestrator.api.answers import NDJSON_TYPE, cut_off, open_stream
 from orchestrator.api.call import Call
 from orchestrator.api.lines import LONGEST_LINE_BYTES, lines_of
 from orchestrator.api.platform_data import with_platform_data
@@ -35,6 +35,7 @@ from orchestrator.decisions.refusals import no_shop
 from orchestrator.decisions.submission import Accepted, Requested
 from orchestrator.operations.documents import Target
 from orchestrator.operations.views import target_view
+from orchestrator.operations.writing import to_json
 
 _AT_ONCE = 64
 _UNIT_LINES = 100

@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator
 import anyio
 from aiohttp import web
 
-from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, answer, stream, with_texts
+from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, answer, json_answer, stream
 from orchestrator.api.call import Call
 from orchestrator.api.problems import unavailable
 from orchestrator.api.schema.queries import DumpQuery, HistoryQuery, Query
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.documents import Health, Ready
+from orchestrator.operations.writing import with_texts
 
 _PROBE_SECONDS = 5.0
 
@@ -37,7 +38,7 @@ async def ready(call: Call[Query]) -> web.StreamResponse:
 
 async def status(call: Call[Query]) -> web.StreamResponse:
     """The status dump."""
-    return answer(await call.services.queries.status())
+    return json_answer(await call.services.queries.status_text())
 
 
 async def history(call: Call[HistoryQuery]) -> web.StreamResponse:

@@ -10,18 +10,16 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from orchestrator.api.answers import JSON_TYPE, SSE_TYPE, answer, json_answer, json_list, stream, to_json, with_texts
+from orchestrator.api.answers import JSON_TYPE, SSE_TYPE, answer, json_answer, stream
 from orchestrator.api.call import Call, header
 from orchestrator.api.negotiation import prefers
 from orchestrator.api.reading import checked, read_json
 from orchestrator.api.schema.bodies import AckBody
 from orchestrator.api.schema.fields import CURSOR
 from orchestrator.api.schema.queries import EventsQuery, FeedQuery, Query
-from orchestrator.operations.documents import Consumer, ConsumerList, EventPage
-from orchestrator.operations.inclusions import Included
-from orchestrator.operations.views import event_view
+from orchestrator.operations.documents import Consumer, ConsumerList
+from orchestrator.operations.writing import to_json
 from storage.events import EventFilter
-from storage.records import Event
 
 FEED_HEADER = "Fulfilld-Feed"
 """Names the feed of a stream, which has no page around its events; its first comment does so too."""
@@ -81,10 +79,8 @@ async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
             call.request, SSE_TYPE, _frames(call, cursor, wanted, page.feed), headers={FEED_HEADER: page.feed}
         )
     page = await call.services.queries.events(after, query.limit, wanted, query.wait, query.feed, query.include)
-    if not query.include:
-        return answer(EventPage(events=[event_view(event) for event, _ in page.events], next=page.next, feed=page.feed))
-    events = json_list(_event_json(event, included) for event, included in page.events)
-    return json_answer(b'{"events":%b,"next":%d,"feed":%b}' % (events, page.next, to_json(page.feed)))
+    events = b",".join(event.text for event in page.events)
+    return json_answer(b'{"events":[%b],"next":%d,"feed":%b}' % (events, page.next, to_json(page.feed)))
 
 
 def _filter(query: FeedQuery) -> EventFilter:
@@ -101,19 +97,10 @@ async def _frames(call: Call[FeedQuery], cursor: int, wanted: EventFilter, feed_
         cursor = page.next
         if page.events:
             yield b"".join(
-                b"id: %d\nevent: %b\ndata: %b\n\n" % (event.cursor, event.type.encode(), _event_json(event, included))
-                for event, included in page.events
+                b"id: %d\nevent: %b\ndata: %b\n\n" % (event.cursor, event.type.encode(), event.text)
+                for event in page.events
             )
         else:
             yield b": keep-alive\n\n"
         if feed.is_closed and not page.events:
             return
-
-
-def _event_json(event: Event, included: Included) -> bytes:
-    """An event with what is shown in its data."""
-    view = event_view(event)
-    if not included:
-        return to_json(view)
-    rest = {name: value for name, value in view.items() if name != "data"}
-    return with_texts(rest, {"data": with_texts(view["data"], included).decode("utf-8")})

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from orchestrator.api.answers import answer, json_answer, json_list, to_json, with_texts
+from orchestrator.api.answers import answer, json_answer
 from orchestrator.api.call import Call, header
 from orchestrator.api.handlers.shops import read_reason
 from orchestrator.api.schema.fields import IDEMPOTENCY_KEY, page_token
 from orchestrator.api.schema.queries import CausesQuery, OrderQuery, OrdersQuery, Query
-from orchestrator.operations.documents import OrderPage
 from orchestrator.operations.order_pages import OrderQuery as Wanted
+from orchestrator.operations.writing import to_json, with_texts
 
 
 async def list_orders(call: Call[OrdersQuery]) -> web.StreamResponse:
     """Orders by filter, a page at a time."""
     query = call.query
     wanted = Wanted(**query.model_dump(exclude={"after", "limit"}))
-    found, following = await call.services.queries.orders(wanted, query.after, query.limit)
-    if not query.include:
-        return answer(OrderPage(orders=[order for order, _ in found], next=page_token(following)))
-    orders = json_list(with_texts(order, included) for order, included in found)
-    return json_answer(b'{"orders":%b,"next":%b}' % (orders, to_json(page_token(following))))
+    orders, following = await call.services.queries.orders(wanted, query.after, query.limit)
+    return json_answer(b'{"orders":[%b],"next":%b}' % (b",".join(orders), to_json(page_token(following))))
 
 
 async def list_causes(call: Call[CausesQuery]) -> web.StreamResponse:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from orchestrator.api.answers import JSON_TYPE, answer, to_json
+from orchestrator.api.answers import JSON_TYPE, answer
 from orchestrator.api.call import Call
 from orchestrator.api.schema.fields import page_token
 from orchestrator.api.schema.queries import ProductsQuery, Query
 from orchestrator.operations.views import payload_text, product_view
+from orchestrator.operations.writing import to_json
 
 
 async def list_products(call: Call[ProductsQuery]) -> web.StreamResponse:

@@ -16,6 +16,7 @@ from storage.targets import (
     insert_target,
     list_targets,
     pending_targets,
+    pending_targets_among,
     pending_targets_of,
     save_progress,
     save_target,
@@ -77,6 +78,17 @@ async def test_the_queues_of_several_orders_in_one_question(engine: Engine) -> N
         await keep(store, target("4", order_id="3"), target("5", shop="other"), target("6", finished_at=NOW))
         found = await store.read(lambda tx: pending_targets_of(tx, "acme", ["1", "2", "9"]))
         assert found == {"1": [one, three], "2": [two]}
+
+
+async def test_the_queues_of_orders_of_several_shops_in_one_question(engine: Engine) -> None:
+    async with engine.open() as store:
+        one, two, three = await keep(store, target("1"), target("2", order_id="2"), target("3"))
+        (other,) = await keep(store, target("4", shop="other"))
+        await keep(store, target("5", order_id="3"), target("6", finished_at=NOW))
+        wanted = [("acme", "1"), ("acme", "2"), ("other", "1"), ("other", "2"), ("acme", "9")]
+        found = await store.read(lambda tx: pending_targets_among(tx, wanted))
+        assert found == {("acme", "1"): [one, three], ("acme", "2"): [two], ("other", "1"): [other]}
+        assert await store.read(lambda tx: pending_targets_among(tx, [])) == {}
 
 
 async def test_a_key_finds_its_target_and_is_taken_once(engine: Engine) -> None:
