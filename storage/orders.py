@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from storage.counts import correct_counts
 from storage.errors import StaleLease, StoreError
 from storage.order_columns import COLUMNS, dump_intent, dump_problem, load_intent, read_order, show_order
-from storage.packing import Damaged, dictionary_of, pack, unpack
+from storage.packing import Damaged, pack_all, unpack
 from storage.records import Json, Kept, Order, Problem, Situation, changed
 from storage.text import dump_json, load_json
 from storage.transaction import Row, Transaction, Value
@@ -115,13 +115,39 @@ def is_unchanged(tx: Transaction, known: Order, epoch: int) -> bool:
     return bool(rows[0][1] == known.version)
 
 
+class NewOrder(NamedTuple):
+    """An order to be added (its `seq` is ignored), with its payload and content."""
+
+    order: Order
+    payload: bytes
+    content: dict[str, Json] | None = None
+
+
+def insert_orders(tx: Transaction, new: Sequence[NewOrder]) -> list[Order]:
+    """Adds orders of one shop, each once, in a few statements; returns them with their `seq`."""
+    if not new:
+        return []
+    seqs = tx.insert_many(_INSERT, [_new_row(order) for order, _, _ in new])
+    _write_payloads(
+        tx,
+        new[0].order.shop,
+        [_Payload(order.id, order.imported_at, payload, content, order.observed_at) for order, payload, content in new],
+    )
+    found = []
+    for seq, (order, _, _) in zip(seqs, new, strict=True):
+        tx.moves.order(order.shop, None, place := order.place)
+        found.append(changed(order, seq=seq, counted=place))
+    return found
+
+
 def insert_order(tx: Transaction, order: Order, payload: bytes, content: dict[str, Json] | None = None) -> Order:
     """Adds an order (its `seq` is ignored) with its payload and content; returns it with its `seq`."""
+    return insert_orders(tx, [NewOrder(order, payload, content)])[0]
+
+
+def _new_row(order: Order) -> Row:
     own = (order.shop, order.platform, order.id, order.imported_at, order.version, order.updated_at)
-    seq = tx.insert(_INSERT, (*own, *_step_values(order), *_seldom_values(order)))
-    tx.moves.order(order.shop, None, order.place)
-    save_payload(tx, order.shop, order.id, payload, order.imported_at, content, order.observed_at)
-    return changed(order, seq=seq, counted=order.place)
+    return (*own, *_step_values(order), *_seldom_values(order))
 
 
 def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Order:
@@ -173,16 +199,32 @@ def save_payload(
     read_at: int | None = None,
 ) -> None:
     """Keeps the newest payload byte for byte, with the content of the observation that began at `read_at`."""
-    text, version = (None, None) if content is None else (dump_json(content), CONTENT_VERSION)
-    dictionary = dictionary_of(tx, shop, payload, text)
-    packed, number = pack(payload, text, dictionary), None if dictionary is None else dictionary.id
+    _write_payloads(tx, shop, [_Payload(order, now_ms, payload, content, read_at)])
+
+
+class _Payload(NamedTuple):
+    order: str
+    received_at: int
+    payload: bytes
+    content: dict[str, Json] | None
+    read_at: int | None
+
+
+def _write_payloads(tx: Transaction, shop: str, payloads: Sequence[_Payload]) -> None:
+    texts = [None if each.content is None else dump_json(each.content) for each in payloads]
+    packed = pack_all(tx, shop, [(each.payload, text) for each, text in zip(payloads, texts, strict=True)])
+    values: list[Value] = []
+    for each, text, (data, dictionary) in zip(payloads, texts, packed, strict=True):
+        version = None if text is None else CONTENT_VERSION
+        values += (shop, each.order, each.received_at, b"", data, dictionary, each.read_at, version)
+    places = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * len(payloads))
     tx.execute(
-        "INSERT INTO payloads (shop, id, received_at, payload, packed, dictionary, read_at, content_version)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO payloads (shop, id, received_at, payload, packed, dictionary, read_at, content_version)"  # noqa: S608
+        f" VALUES {places}"
         " ON CONFLICT (shop, id) DO UPDATE SET received_at = excluded.received_at, payload = excluded.payload,"
         " content = NULL, packed = excluded.packed, dictionary = excluded.dictionary, read_at = excluded.read_at,"
         " content_version = excluded.content_version",
-        (shop, order, now_ms, b"", packed, number, read_at, version),
+        values,
     )
 
 

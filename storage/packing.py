@@ -3,13 +3,14 @@
 What repeats most is not within an order but from one to the next: the names of members, and the marks around them. So
 they are compressed with a dictionary that has these names (zlib, RFC 1950 `FDICT`), which halves them once more. A
 shop's dictionary is made of the first of its orders that is kept. It has names alone and no value, for it outlives the
-order: what retention deletes must be gone. Pure but for `dictionary_of`.
+order: what retention deletes must be gone. Pure but for `pack_all`.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from storage.transaction import Transaction
@@ -61,15 +62,24 @@ def unpack(packed: bytes, words: bytes | None) -> tuple[bytes, str | None]:
     return payload, content.decode("utf-8") or None
 
 
-def dictionary_of(tx: Transaction, shop: str, payload: bytes, content: str | None) -> Dictionary | None:
-    """The dictionary of a shop. Where it has none it is made of this order, if that is large enough to show what the
-    next ones will look like."""
+def pack_all(tx: Transaction, shop: str, kept: Sequence[tuple[bytes, str | None]]) -> list[tuple[bytes, int | None]]:
+    """Payloads and contents of a shop, compressed, each with the number of the dictionary that it takes to unpack it.
+    Where the shop has no dictionary it is made of the first that is large enough to show what the next ones will look
+    like."""
+    dictionary, packed = _dictionary_of(tx, shop), []
+    for payload, content in kept:
+        if dictionary is None and len(payload) >= _LEAST_BYTES:
+            dictionary = _add_dictionary(tx, shop, names_of(payload, content))
+        packed.append((pack(payload, content, dictionary), None if dictionary is None else dictionary.id))
+    return packed
+
+
+def _dictionary_of(tx: Transaction, shop: str) -> Dictionary | None:
     rows = tx.query("SELECT id, words FROM dictionaries WHERE shop = ?", (shop,))
-    if rows:
-        return Dictionary(rows[0][0], bytes(rows[0][1]))
-    if len(payload) < _LEAST_BYTES:
-        return None
-    words = names_of(payload, content)
+    return Dictionary(rows[0][0], bytes(rows[0][1])) if rows else None
+
+
+def _add_dictionary(tx: Transaction, shop: str, words: bytes) -> Dictionary:
     return Dictionary(tx.insert("INSERT INTO dictionaries (shop, words) VALUES (?, ?)", (shop, words)), words)
 
 

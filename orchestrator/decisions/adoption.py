@@ -20,8 +20,18 @@ from orchestrator.decisions.reconciliation import reconcile
 from orchestrator.platforms.client import OrderSnapshot
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.target import Json
+from storage.events import append_rows
 from storage.history import forget_skipped, note_skipped, skipped_among
-from storage.orders import get_kept, get_order, get_orders, get_payload, insert_order, save_payload, touch_order
+from storage.orders import (
+    NewOrder,
+    get_kept,
+    get_order,
+    get_orders,
+    get_payload,
+    insert_orders,
+    save_payload,
+    touch_order,
+)
 from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of, set_aside_among
 from storage.rows import DamagedRow
@@ -73,17 +83,31 @@ def adopt(
 ) -> tuple[Order, Adopted]:
     """Imports an unknown order, or updates a known one. Returns the order and what happened. `known`: of it and
     others."""
-    shop, snapshot = ctx.policy.shop, observation.snapshot
-    known = known or KnownOf.among(tx, shop, [snapshot.id])
-    if snapshot.id in known.set_aside:
-        remove_rejected_of(tx, shop, snapshot.id)
-    order = known.orders.get(snapshot.id)
+    shop, order_id = ctx.policy.shop, observation.snapshot.id
+    known = known or KnownOf.among(tx, shop, [order_id])
+    order = known.orders.get(order_id)
     if order is None:
-        imported = _import(tx, ctx, observation)
-        if snapshot.id in known.skipped:
-            forget_skipped(tx, shop, snapshot.id)
-        return imported, Adopted.IMPORTED
+        return import_all(tx, ctx, [observation], known)[0], Adopted.IMPORTED
+    if order_id in known.set_aside:
+        remove_rejected_of(tx, shop, order_id)
     return _update(tx, ctx, order, observation)
+
+
+def import_all(tx: Transaction, ctx: Context, observations: Sequence[Observation], known: KnownOf) -> list[Order]:
+    """Imports orders that are unknown, each of which is there once, in a few statements. `known`: of them and
+    others."""
+    shop = ctx.policy.shop
+    for order_id in (each.snapshot.id for each in observations):
+        if order_id in known.set_aside:
+            remove_rejected_of(tx, shop, order_id)
+        if order_id in known.skipped:
+            forget_skipped(tx, shop, order_id)
+    drafts = [_first_seen(ctx, each) for each in observations]
+    snapshots = (each.snapshot for each in observations)
+    new = [NewOrder(draft.order, each.payload, each.content) for draft, each in zip(drafts, snapshots, strict=True)]
+    orders = insert_orders(tx, new)
+    append_rows(tx, [row for draft in drafts for row in draft.take_events(ctx.now)])
+    return orders
 
 
 def _update(tx: Transaction, ctx: Context, order: Order, observation: Observation) -> tuple[Order, Adopted]:
@@ -116,8 +140,7 @@ def adopt_provisionally(tx: Transaction, ctx: Context, snapshot: OrderSnapshot, 
         if is_history(tx, ctx, snapshot.id, snapshot.age):
             note_skipped(tx, ctx.policy.shop, snapshot.id)
         else:
-            _import(tx, ctx, Observation(snapshot, _NEVER, cause))
-            forget_skipped(tx, ctx.policy.shop, snapshot.id)
+            import_all(tx, ctx, [Observation(snapshot, _NEVER, cause)], KnownOf({}, (), (snapshot.id,)))
         return
     if not order.is_provisional or order.intent is not None or _is_duplicate(tx, order, snapshot):
         return
@@ -204,7 +227,7 @@ def _keep_beside(tx: Transaction, ctx: Context, order: Order, observation: Obser
         save_payload(tx, order.shop, order.id, snapshot.payload, ctx.now, snapshot.content, observation.read_at)
 
 
-def _import(tx: Transaction, ctx: Context, observation: Observation) -> Order:
+def _first_seen(ctx: Context, observation: Observation) -> Draft:
     snapshot, now = observation.snapshot, ctx.now
     state = ctx.machine.observe(None, snapshot.order_state())
     order = Order.first_seen(
@@ -229,6 +252,4 @@ def _import(tx: Transaction, ctx: Context, observation: Observation) -> Order:
         "order.imported", state=state, milestone=order.milestone, reference=snapshot.reference, payment=snapshot.payment
     )
     advance(draft, ctx)  # before it is written: once is enough
-    draft.order = insert_order(tx, draft.order, snapshot.payload, snapshot.content)
-    draft.save_events(tx, now)
-    return draft.order
+    return draft

@@ -17,7 +17,7 @@ from statemachines.machine import Chaining, OrderState, Plan, PlannedStep, Platf
 from statemachines.parcel import RecordedParcel
 from statemachines.target import Json, TargetRequest
 from storage.changes import Change, save_change
-from storage.events import append_events, event_rows
+from storage.events import EventRow, append_rows, event_rows
 from storage.orders import SELDOM, LostUpdate, get_order, save_payload, seldom_row, step_row
 from storage.records import Kept, Order, Problem, Situation, Target, TargetStatus, changed
 from storage.targets import get_target, pending_targets, progress_row, target_row
@@ -311,8 +311,13 @@ class Draft:
 
     def save_events(self, tx: Transaction, now: int) -> None:
         """Writes the events alone, of a draft in which nothing else changed: the order keeps its version."""
-        append_events(tx, now, self.order.shop, self.order.id, self._events)
+        append_rows(tx, self.take_events(now))
+
+    def take_events(self, now: int) -> tuple[EventRow, ...]:
+        """The events of such a draft, for `append_rows`."""
+        rows = event_rows(now, self.order.shop, self.order.id, self._events)
         self._events = []
+        return rows
 
     def save(self, tx: Transaction, now: int) -> None:
         """Writes what changed. Raises LostUpdate when the order's row is not the one that was read."""

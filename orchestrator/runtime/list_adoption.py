@@ -5,11 +5,12 @@ What cannot be read or adopted is set aside by itself and never stops the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from orchestrator.decisions.adoption import Adopted, KnownOf, Observation, adopt, note_gone
+from orchestrator.decisions.adoption import Adopted, KnownOf, Observation, adopt, import_all, note_gone
+from orchestrator.decisions.draft import Context
 from orchestrator.decisions.history import is_history, is_history_if_new, may_be_history
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.platforms.client import Age, Page, UnreadableItem
@@ -164,22 +165,36 @@ class ListAdoption:
         """Returns what each order was adopted as, and how many are history for the first time."""
         self._services.fence(tx)
         ctx = self._services.context()
-        before = KnownOf.among(tx, self._shop, [observation.snapshot.id for observation in observations])
-        adopted: set[str] = set()
-        results, skipped = [], 0
+        results: list[Adopted] = []
+        skipped = 0
+        for each in _without_repetition(observations):
+            skipped += self._adopt_each_once(tx, ctx, each, skip_if_new, results)
+        return results, skipped
+
+    def _adopt_each_once(
+        self,
+        tx: Transaction,
+        ctx: Context,
+        observations: Sequence[Observation],
+        skip_if_new: frozenset[str],
+        results: list[Adopted],
+    ) -> int:
+        known = KnownOf.among(tx, self._shop, [observation.snapshot.id for observation in observations])
+        new: list[Observation] = []
+        skipped = 0
         for observation in observations:
             order, age = observation.snapshot.id, observation.snapshot.age
-            known = KnownOf.among(tx, self._shop, [order]) if order in adopted else before  # a list may repeat a row
-            adopted.add(order)
-            is_new = order not in known.orders
-            is_doubtful = is_new and order in skip_if_new
-            if is_new and (is_history_if_new(tx, ctx, age) or (is_doubtful and age.is_over)):
+            if order in known.orders:
+                results.append(adopt(tx, ctx, observation, known)[1])
+            elif is_history_if_new(tx, ctx, age) or (order in skip_if_new and age.is_over):
                 skipped += note_skipped(tx, self._shop, order)
                 remove_rejected_of(tx, self._shop, order)
                 results.append(Adopted.SKIPPED)
-            elif not is_doubtful:
-                results.append(adopt(tx, ctx, observation, known)[1])
-        return results, skipped
+            elif order not in skip_if_new:
+                new.append(observation)
+                results.append(Adopted.IMPORTED)
+        import_all(tx, ctx, new, known)
+        return skipped
 
     async def _report(self, results: list[Adopted]) -> None:
         imported, drifted = results.count(Adopted.IMPORTED), results.count(Adopted.DRIFTED)
@@ -203,3 +218,14 @@ class ListAdoption:
         middle = len(observations) // 2
         first = await self._adopt_batch(observations[:middle], skip_if_new, tally)
         return first + await self._adopt_batch(observations[middle:], skip_if_new, tally)
+
+
+def _without_repetition(observations: Sequence[Observation]) -> Iterator[list[Observation]]:
+    """The observations in parts that have each order once: a list may repeat a row."""
+    part: dict[str, Observation] = {}
+    for observation in observations:
+        if observation.snapshot.id in part:
+            yield list(part.values())
+            part.clear()
+        part[observation.snapshot.id] = observation
+    yield list(part.values())
