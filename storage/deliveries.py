@@ -125,6 +125,32 @@ def hurry_parked(tx: Transaction, name: str, now_ms: int) -> None:
     tx.execute("UPDATE parked SET due_at = ? WHERE name = ? AND due_at > ?", (now_ms, name, now_ms))
 
 
+def replay(tx: Transaction, name: str, cursor: int) -> None:
+    """Sets a receiver's cursor back; one that has not come so far stays where it is. What is parked above comes again
+    by the cursor, behind what comes before it."""
+    rewind = "UPDATE consumers SET cursor = ? WHERE name = ? AND cursor > ?"
+    if tx.execute(rewind, (cursor, consumer_of(name), cursor)):
+        tx.execute("DELETE FROM parked WHERE name = ? AND cursor > ?", (name, cursor))
+
+
+def hurry_key(tx: Transaction, name: str, ordering_key: str, now_ms: int) -> None:
+    """Every parked event of an ordering key is due now: a person wants it tried."""
+    sql = "UPDATE parked SET due_at = ? WHERE name = ? AND lane = ? AND due_at > ?"
+    tx.execute(sql, (now_ms, name, ordering_key, now_ms))
+
+
+def is_parked(tx: Transaction, name: str, cursor: int) -> bool:
+    """Whether an event waits for its next attempt."""
+    return bool(tx.query("SELECT 1 FROM parked WHERE name = ? AND cursor = ?", (name, cursor)))
+
+
+def count_parked(tx: Transaction, name: str) -> int:
+    """How many events wait for their next attempt, counted up to MOST_COUNTED."""
+    some = "SELECT 1 FROM parked WHERE name = ? LIMIT ?"
+    count: int = tx.query(f"SELECT count(*) FROM ({some}) AS some", (name, MOST_COUNTED))[0][0]  # noqa: S608
+    return count
+
+
 def parked_heads(tx: Transaction, name: str, limit: int, latest_ms: int = _FAR_MS) -> list[Head]:
     """The ordering keys of which something is parked, soonest due first. A key that is due later than `latest_ms`,
     which no wait leads to, was put off by a clock that was ahead: it is due (0). Goes from key to key by the index and

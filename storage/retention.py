@@ -163,7 +163,12 @@ ANNOUNCEMENTS = Duty(
     finder("SELECT key FROM announcements WHERE at < ? LIMIT ?"),
     deleter("DELETE FROM announcements WHERE key = ? AND at < ?"),
 )
-DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS, FULFILLMENTS, ANNOUNCEMENTS)
+ATTEMPTS = Duty(
+    "attempts",
+    finder("SELECT id FROM push_attempts WHERE at < ? ORDER BY id LIMIT ?"),
+    deleter("DELETE FROM push_attempts WHERE id = ? AND at < ?"),
+)
+DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS, FULFILLMENTS, ANNOUNCEMENTS, ATTEMPTS)
 """All of them, in the order in which they are done, where nobody says which states of orders are ends."""
 
 

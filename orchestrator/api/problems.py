@@ -57,6 +57,7 @@ _REFUSAL_STATUSES: Final[dict[str, int]] = {
     "rejected-not-found": 404,
     "delivery-not-found": 404,
     "consumer-not-found": 404,
+    "event-not-found": 404,
     "platform-not-found": 404,
     **dict.fromkeys(PASSING, 503),
 }

@@ -33,6 +33,7 @@ REFUSAL_TITLES: Final = {
     "rejected-not-found": "No such rejected payload",
     "delivery-not-found": "No such receiver",
     "consumer-not-found": "No such consumer",
+    "event-not-found": "No such event for this receiver",
     "platform-not-found": "No such platform",
     "platform-unreachable": "The platform cannot be asked",
     "draining": "The daemon is shutting down",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from orchestrator.clock import rfc3339
+from orchestrator.clock import optional_rfc3339, rfc3339
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.documents import ConsumerStatus, Delivery
+from orchestrator.operations.documents import ConsumerStatus, Delivery, PushAttempt, Receiver
 from statemachines.suggestion import hint
-from storage.deliveries import consumer_lags, delivery_state, lag_of
+from storage.attempts import KeptAttempt
+from storage.deliveries import consumer_lags, consumer_of, count_parked, delivery_state, lag_of
+from storage.events import consumer_cursor
 from storage.transaction import Transaction
 
 
@@ -28,7 +30,7 @@ class EndpointFacts(Protocol):
 
 
 class DeliverySwitch(Protocol):
-    """Pauses and resumes receivers; both answer False for a name that the config does not have."""
+    """Operates receivers; `pause` and `resume` answer False for a name that the config does not have."""
 
     @property
     def endpoints(self) -> Sequence[EndpointFacts]:
@@ -41,6 +43,19 @@ class DeliverySwitch(Protocol):
 
     async def resume(self, name: str) -> bool:
         """Sends again."""
+        ...
+
+    async def send(self, name: str, cursor: int) -> KeptAttempt | None:
+        """Sends an event once more to a receiver that the config has; None: it has yet to arrive, and is due now.
+        Raises Refused `event-not-found`."""
+        ...
+
+    async def test(self, name: str) -> KeptAttempt:
+        """Sends a test to a receiver that the config has."""
+        ...
+
+    async def replay(self, name: str, cursor: int) -> None:
+        """Sends a receiver that the config has again what lies above `cursor`."""
         ...
 
 
@@ -90,3 +105,39 @@ def delivery_views(tx: Transaction, endpoints: Sequence[EndpointFacts], now_ms: 
             }
         )
     return found
+
+
+def receiver_views(tx: Transaction, endpoints: Sequence[EndpointFacts], now_ms: int) -> list[Receiver]:
+    """The receivers with what is kept of each."""
+    found: list[Receiver] = []
+    for endpoint, view in zip(endpoints, delivery_views(tx, endpoints, now_ms), strict=True):
+        state = delivery_state(tx, endpoint.name)
+        found.append(
+            {
+                **view,
+                "cursor": consumer_cursor(tx, consumer_of(endpoint.name)),
+                "parked": count_parked(tx, endpoint.name),
+                "types": list(endpoint.types),
+                "last_error_at": optional_rfc3339(state.last_error_at),
+                "delivered_at": optional_rfc3339(state.delivered_at),
+            }
+        )
+    return found
+
+
+def attempt_view(kept: KeptAttempt) -> PushAttempt:
+    """An attempt to push an event."""
+    made = kept.made
+    return {
+        "id": str(kept.id),
+        "kind": made.kind,
+        "cursor": made.cursor,
+        "type": kept.type,
+        "shop": kept.shop,
+        "order": kept.order,
+        "attempt": made.attempt,
+        "at": rfc3339(made.at),
+        "seconds": made.duration_ms / 1000,
+        "http_status": made.status,
+        "error": made.error,
+    }

@@ -9,6 +9,7 @@ from orchestrator.decisions.submission import Accepted, Requested
 from orchestrator.runtime.reports import ShopFacts, SyncReport
 from statemachines.machine import Plan
 from statemachines.target import TargetRequest
+from storage.attempts import KeptAttempt
 from storage.records import Order, Target
 
 
@@ -114,6 +115,20 @@ class Commands(Protocol):
 
     async def resume_delivery(self, name: str) -> None:
         """Sends to it again. Raises Refused `delivery-not-found`."""
+        ...
+
+    async def send_delivery(self, name: str, cursor: int) -> KeptAttempt | None:
+        """Sends an event once more to a receiver; None: it has yet to arrive, and is due now. Raises Refused
+        `delivery-not-found`, `event-not-found`."""
+        ...
+
+    async def test_delivery(self, name: str) -> KeptAttempt:
+        """Sends a receiver a test. Raises Refused `delivery-not-found`."""
+        ...
+
+    async def replay_delivery(self, name: str, cursor: int) -> None:
+        """Sends a receiver again what lies above `cursor`; one that has not come so far goes on where it is. Raises
+        Refused `delivery-not-found`."""
         ...
 
     async def retry_rejected(self, rejected_id: int) -> Order:

@@ -19,7 +19,15 @@ from orchestrator.decisions.refusals import Refused, no_shop
 from orchestrator.operations import documents
 from orchestrator.operations.causes import list_causes
 from orchestrator.operations.content_view import with_payment_status
-from orchestrator.operations.deliveries import EndpointFacts, consumer_views, delivery_views, no_consumer, no_receiver
+from orchestrator.operations.deliveries import (
+    EndpointFacts,
+    attempt_view,
+    consumer_views,
+    delivery_views,
+    no_consumer,
+    no_receiver,
+    receiver_views,
+)
 from orchestrator.operations.dump import DumpLine, dump_lines
 from orchestrator.operations.event_pages import EventPage, beginning, event_page, refuse_foreign_cursor
 from orchestrator.operations.feed import Feed
@@ -32,6 +40,7 @@ from orchestrator.operations.status import NodeNow, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
 from orchestrator.operations.views import event_view, left_shop_view, order_view, rejected_view, shop_view, target_view
 from orchestrator.operations.writing import to_json
+from storage.attempts import KeptAttempt, list_attempts
 from storage.counts import count_pending
 from storage.errors import StoreError
 from storage.events import (
@@ -95,10 +104,43 @@ class Queries:
 
     async def delivery(self, name: str) -> documents.Delivery:
         """One receiver of events. Raises Refused `delivery-not-found`."""
-        now, wanted = self._clock.now_ms(), [endpoint for endpoint in self._endpoints() if endpoint.name == name]
-        if not wanted:
-            raise no_receiver(name, self._endpoints())
+        now, wanted = self._clock.now_ms(), [self._endpoint(name)]
         return (await self._store.read(lambda tx: delivery_views(tx, wanted, now)))[0]
+
+    async def receivers(self) -> list[documents.Receiver]:
+        """Every receiver of events."""
+        now, endpoints = self._clock.now_ms(), self._endpoints()
+        return await self._store.read(lambda tx: receiver_views(tx, endpoints, now))
+
+    async def receiver(self, name: str) -> documents.Receiver:
+        """One receiver of events. Raises Refused `delivery-not-found`."""
+        now, wanted = self._clock.now_ms(), [self._endpoint(name)]
+        return (await self._store.read(lambda tx: receiver_views(tx, wanted, now)))[0]
+
+    async def attempts(
+        self, name: str, before_id: int, limit: int, *, cursor: int | None = None, only_failed: bool = False
+    ) -> tuple[list[documents.PushAttempt], int | None]:
+        """A page of attempts to push to a receiver, newest first, and the position of the next page. `before_id`: the
+        position of this one, 0 for the newest. Raises Refused `delivery-not-found`."""
+        before, wanted = before_id or None, self._endpoint(name).name
+
+        def unit(tx: Transaction) -> list[KeptAttempt]:
+            return list_attempts(tx, wanted, limit + 1, before_id=before, cursor=cursor, only_failed=only_failed)
+
+        found = await self._store.read(unit)
+        page = found[:limit]
+        return [attempt_view(each) for each in page], page[-1].id if len(found) > limit else None
+
+    async def check_feed(self, cursor: int, feed: str | None) -> None:
+        """Raises Refused `cursor-ahead` for a cursor that the feed has not come to, or of another feed."""
+        await self._store.read(lambda tx: refuse_foreign_cursor(tx, cursor, feed))
+
+    def _endpoint(self, name: str) -> EndpointFacts:
+        known = self._endpoints()
+        for endpoint in known:
+            if endpoint.name == name:
+                return endpoint
+        raise no_receiver(name, known)
 
     async def probe_storage(self) -> None:
         """Writes to the store, so that a full or broken disk shows. Raises StoreUnavailable."""

@@ -1,19 +1,24 @@
-"""All receivers of the config: a pusher each, kept alive, exchanged when the config changes, paused by people."""
+"""All receivers of the config: a pusher each, kept alive, exchanged when the config changes, operated by people."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import structlog
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
+from orchestrator.push.by_hand import send_again, send_test
 from orchestrator.push.envelope import Endpoint, endpoints_of
 from orchestrator.push.pusher import EndpointPusher
 from orchestrator.push.sender import PushContext
-from storage.deliveries import hurry_parked, pause_delivery
-from storage.errors import StoreError
+from storage.attempts import KeptAttempt
+from storage.deliveries import hurry_parked, pause_delivery, replay
+from storage.errors import StoreError, StoreUnavailable
 from storage.store import Store
 from storage.transaction import Published, Transaction
 
@@ -31,6 +36,20 @@ Reread = Callable[[], Awaitable[DeliverySettings | None]]
 async def nothing_changed() -> DeliverySettings | None:
     """The reread of a secret that is written in the config itself."""
     return None
+
+
+@dataclass(slots=True, eq=False)
+class _Replay:
+    """A receiver's cursor that is to be set back."""
+
+    endpoint: Endpoint
+    cursor: int
+    error: StoreError | None = None
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+    def end(self, error: StoreError | None = None) -> None:
+        self.error = error
+        self.done.set()
 
 
 class Deliveries:
@@ -52,6 +71,7 @@ class Deliveries:
         self._settings = settings
         self._pushers: tuple[EndpointPusher, ...] = ()
         self._changed = anyio.Event()
+        self._replays: deque[_Replay] = deque()
         self._reread = reread
 
     def __repr__(self) -> str:
@@ -100,15 +120,52 @@ class Deliveries:
             return False
         if await self._store.write(unit):
             log.info("delivery.switched", name=name, paused=is_paused)
+        self._wake_now(name)
+        return True
+
+    def _wake_now(self, name: str) -> None:
         for pusher in self._pushers:
             if pusher.endpoint.name == name:
                 pusher.wake_now()
-        return True
+
+    async def send(self, name: str, cursor: int) -> KeptAttempt | None:
+        """Sends an event once more to a receiver of the config; None: it has yet to arrive, and is due now.
+
+        Raises Refused `event-not-found`, StoreError."""
+        sent = await send_again(self._endpoint(name), self._context(), cursor)
+        if sent is None:
+            self._wake_now(name)
+        return sent
+
+    async def test(self, name: str) -> KeptAttempt:
+        """Sends a test to a receiver of the config. Raises StoreError."""
+        return await send_test(self._endpoint(name), self._context())
+
+    async def replay(self, name: str, cursor: int) -> None:
+        """Sends a receiver of the config again what lies above `cursor`, in order; one that has not come so far goes
+        on where it is. Raises StoreError."""
+        wanted = _Replay(self._endpoint(name), cursor)
+        self._replays.append(wanted)
+        self._changed.set()
+        await wanted.done.wait()
+        if wanted.error is not None:
+            raise wanted.error
+
+    def _endpoint(self, name: str) -> Endpoint:
+        return next(endpoint for endpoint in self.endpoints if endpoint.name == name)
 
     async def run(self) -> None:
         """Delivers until cancelled."""
+        try:
+            await self._run()
+        finally:
+            for wanted in self._replays:
+                wanted.end(StoreUnavailable("the daemon stopped before the replay began"))
+
+    async def _run(self) -> None:
         while True:
             self._changed = anyio.Event()
+            await self._rewind()
             self._pushers = tuple(self._pusher(endpoint) for endpoint in self.endpoints)
             async with anyio.create_task_group() as group:
                 for pusher in self._pushers:
@@ -116,10 +173,25 @@ class Deliveries:
                 await self._changed.wait()
                 group.cancel_scope.cancel()
 
-    def _pusher(self, endpoint: Endpoint) -> EndpointPusher:
+    async def _rewind(self) -> None:
+        """Sets cursors back. No pusher runs meanwhile: one would move its own on over what is to be sent again."""
+        while self._replays:
+            wanted = self._replays[0]
+            try:
+                await self._store.write(partial(replay, name=wanted.endpoint.name, cursor=wanted.cursor))
+            except StoreError as error:
+                wanted.end(error)
+            else:
+                log.info("delivery.replayed", name=wanted.endpoint.name, cursor=wanted.cursor)
+                wanted.end()
+            self._replays.popleft()
+
+    def _context(self) -> PushContext:
         assert self._settings is not None
-        context = PushContext(self._settings, self._store, self._clock, self._chance, *self._waits, self._reread_secret)
-        return EndpointPusher(endpoint, context)
+        return PushContext(self._settings, self._store, self._clock, self._chance, *self._waits, self._reread_secret)
+
+    def _pusher(self, endpoint: Endpoint) -> EndpointPusher:
+        return EndpointPusher(endpoint, self._context())
 
 
 async def _keep(pusher: EndpointPusher) -> None:

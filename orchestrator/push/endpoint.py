@@ -14,6 +14,7 @@ from orchestrator.backoff import Growing, equal_jitter
 from orchestrator.push.batch import EventBatch, OverdueCall, Pace
 from orchestrator.push.envelope import Endpoint, PendingEvent, load_of
 from orchestrator.push.sender import PushContext
+from storage.attempts import Attempt, note_attempts
 from storage.deliveries import hurry_parked, note_delivered, note_error, park, unpark
 from storage.transaction import Transaction
 
@@ -67,9 +68,9 @@ class Wakeup:
 
 class EndpointState:
     """The state of one endpoint. `failures`: consecutive rounds in which new events were tried and nothing arrived.
-    `arrivals`: how many events arrived, from any loop. `late`: calls that outlasted their round, by ordering key; their
-    keys have parked events. `late_since_watch`: keys that were late at any time since `watch_late`: an older snapshot
-    may not show it."""
+    `arrivals`: how many events arrived, from any loop. `attempts`: those that are not written down yet. `late`: calls
+    that outlasted their round, by ordering key; their keys have parked events. `late_since_watch`: keys that were late
+    at any time since `watch_late`: an older snapshot may not show it."""
 
     def __init__(self, endpoint: Endpoint, context: PushContext) -> None:
         self.endpoint, self.store, self.clock = endpoint, context.store, context.clock
@@ -78,6 +79,7 @@ class EndpointState:
         self.fresh, self.parked = Wakeup(), Wakeup()
         self.pace = Pace()
         self.failures = self.arrivals = 0
+        self.attempts: list[Attempt] = []
         self.late: dict[str, OverdueCall] = {}
         self.late_since_watch: set[str] = set()
 
@@ -100,6 +102,8 @@ class EndpointState:
     async def record(self, unit: Unit, arrived: int, error: str | None) -> None:
         """Writes down the results of calls, `arrived` of which were accepted, in one transaction. Raises StoreError."""
         name, now = self.endpoint.name, self.clock.now_ms()
+        attempts = self.attempts.copy()
+        self.attempts.clear()
         is_recovery = arrived > 0 and self.failures > 0
         self.arrivals += arrived
         if is_recovery:
@@ -110,6 +114,7 @@ class EndpointState:
             if is_recovery:
                 hurry_parked(tx, name, now)
             unit(tx, now)
+            note_attempts(tx, name, attempts)
             if arrived:
                 note_delivered(tx, name, now, error)
             elif error is not None:

@@ -96,7 +96,7 @@ class EndpointPusher:
         jar = aiohttp.DummyCookieJar()
         self._position = self._kept = await self._store.read(lambda tx: consumer_cursor(tx, self.endpoint.consumer))
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
-            sender = Sender(self.endpoint, self._context, session)
+            sender = Sender(self.endpoint, self._context, session, self._state.attempts.append)
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(ParkedLoop(self._state, sender).run, group)

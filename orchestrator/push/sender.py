@@ -1,4 +1,4 @@
-"""Makes the POST of an event and returns its result."""
+"""Makes the POST of an event, notes the attempt and returns its result."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
 from orchestrator.network import network_words
 from orchestrator.push.envelope import Endpoint, PendingEvent, body_of, headers_of, labels_of, load_of, signer_of
+from storage import attempts
+from storage.attempts import Kind
 from storage.store import Store
 
 _LARGEST_ANSWER_BYTES = 64 * 1024
@@ -25,17 +27,21 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """The result of sending an event; `error` None: it arrived. `is_refusal`: the receiver is up and rejected this
-    event."""
+    event. `status`: of HTTP, None without an answer."""
 
     error: str | None
     is_refusal: bool = False
+    status: int | None = None
 
 
 class SignedRequest(NamedTuple):
-    """An event as it goes out."""
+    """An event as it goes out. `attempt`: which one this is, from 1; `kind`: why it is made (storage.attempts)."""
 
     body: bytes
     headers: dict[str, str]
+    cursor: int | None = None
+    attempt: int = 1
+    kind: Kind = "in_turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,18 @@ class PushContext:
 
 
 class Sender:
-    """Sends to one receiver over a session of the caller's."""
+    """Sends to one receiver over a session of the caller's. `note` is called with each attempt that ended."""
 
-    def __init__(self, endpoint: Endpoint, context: PushContext, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        context: PushContext,
+        session: aiohttp.ClientSession,
+        note: Callable[[attempts.Attempt], object],
+    ) -> None:
         self._settings, self._store, self._clock = context.settings, context.store, context.clock
         self._session = session
-        self._refused = context.refused
+        self._refused, self._note = context.refused, note
         self._url = URL(endpoint.url, encoded=True)
         self._signer = signer_of(context.settings.secret.get_secret_value())
 
@@ -72,10 +84,18 @@ class Sender:
         headers = headers_of(pending.event, body, self._signer, self._clock.now_ms())
         if self._settings.format == "platform":
             headers |= labels_of(pending.event, load.payload)
-        return SignedRequest(body, headers)
+        return SignedRequest(body, headers, pending.event.cursor, pending.attempts + 1)
 
     async def post(self, signed: SignedRequest) -> Attempt:
         """One call. It ends with the time-out at the latest."""
+        at, began = self._clock.now_ms(), self._clock.monotonic()
+        made = await self._post(signed)
+        took_ms = round((self._clock.monotonic() - began) * 1000)
+        kind, cursor, number = signed.kind, signed.cursor, signed.attempt
+        self._note(attempts.Attempt(kind, cursor, number, at, took_ms, made.status, made.error))
+        return made
+
+    async def _post(self, signed: SignedRequest) -> Attempt:
         try:
             async with self._session.post(
                 self._url, data=signed.body, headers=signed.headers, allow_redirects=False
@@ -88,8 +108,8 @@ class Sender:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Attempt(network_words(error))
         if 200 <= status < 300:
-            return Attempt(None)
+            return Attempt(None, status=status)
         if status in _ACCESS_REFUSED:
             await self._refused()
         words = "answered with a redirect, which is not followed" if status in _REDIRECTS else "answered"
-        return Attempt(f"{words} ({status})", is_refusal=status in _EVENT_REFUSED)
+        return Attempt(f"{words} ({status})", is_refusal=status in _EVENT_REFUSED, status=status)

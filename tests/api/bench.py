@@ -29,6 +29,7 @@ from statemachines.machine import OrderState, Plan, Refusal
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.announcements import announced_by, keep_announcement
+from storage.attempts import KeptAttempt
 from storage.engines import open_store
 from storage.events import append_event
 from storage.leases import acquire
@@ -233,6 +234,15 @@ class FakeCommands:
         raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
 
     async def resume_delivery(self, name: str) -> None:
+        raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
+
+    async def send_delivery(self, name: str, cursor: int) -> KeptAttempt | None:
+        raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
+
+    async def test_delivery(self, name: str) -> KeptAttempt:
+        raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
+
+    async def replay_delivery(self, name: str, cursor: int) -> None:
         raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
 
     async def retry_rejected(self, rejected_id: int) -> Order:

@@ -290,6 +290,44 @@ async def test_a_receiver_is_paused_and_resumed_over_the_api_and_the_command_lin
         events = await all_events(it.daemon)
         arrived_whole(events, erp, *ORDERS_AREAS)
         arrived_whole(events, shelf, *PRODUCTS_AREAS)
+        await _is_operated_by_hand(it.daemon, erp)
+
+
+async def _is_operated_by_hand(daemon: DaemonProcess, erp: Erp) -> None:
+    """Attempts are shown, an event is sent again, a test is sent, and the feed is replayed."""
+    _, receivers = await daemon.call("GET", "/v1/delivery")
+    assert [each["name"] for each in receivers["delivery"]] == ["orders_url", "products_url"]
+    _, receiver = await daemon.call("GET", "/v1/delivery/orders_url")
+    first = next(each for each in erp.taken if each.body["type"].startswith("order."))
+    status, sent = await daemon.call("POST", "/v1/delivery/orders_url/send", {"cursor": first.cursor})
+    assert (status, sent["attempt"]["http_status"], sent["attempt"]["kind"]) == (200, 204, "again")
+    assert erp.taken[-1].headers["webhook-id"] == first.headers["webhook-id"]
+    _, page = await daemon.call("GET", f"/v1/delivery/orders_url/attempts?cursor={first.cursor}")
+    assert [(each["attempt"], each["order"]) for each in page["attempts"]] == [
+        (2, first.body["order"]),
+        (1, first.body["order"]),
+    ]
+    _, newest = await daemon.call("GET", "/v1/delivery/orders_url/attempts?limit=1")
+    _, older = await daemon.call("GET", f"/v1/delivery/orders_url/attempts?limit=1&after={newest['next']}")
+    assert newest["attempts"] == page["attempts"][:1]
+    assert older["attempts"][0]["id"] < newest["attempts"][0]["id"]
+    assert (await operate(daemon, "delivery", "test", "orders_url"))[0] == 0
+    assert erp.taken[-1].body["type"] == "delivery.test"
+    erp.judge = lambda _: 503
+    code, printed = await operate(daemon, "delivery", "test", "orders_url", "--json")
+    assert (code, json.loads(printed)["error"]) == (1, "answered (503)")
+    erp.judge = lambda _: 204
+    erp.taken.clear()
+    erp.seen.clear()
+    status, replayed = await daemon.call("POST", "/v1/delivery/orders_url/replay", {"cursor": 0})
+    assert (status, replayed["name"]) == (200, "orders_url")
+    await until(daemon, _is_served)
+    arrived_whole(await all_events(daemon), erp, *ORDERS_AREAS)
+    assert (await daemon.call("POST", "/v1/delivery/orders_url/send", {"cursor": 10**9}))[1][
+        "type"
+    ] == "event-not-found"
+    above = {"cursor": receiver["cursor"] + 10**6}
+    assert (await daemon.call("POST", "/v1/delivery/orders_url/replay", above))[1]["type"] == "cursor-ahead"
 
 
 async def test_shopifys_own_bodies_go_to_an_erp_that_wants_them(tmp_path: Path) -> None:

@@ -331,3 +331,9 @@ class AckBody(Body):
 
     cursor: Annotated[int, Field(ge=0, le=10**18 - 1)]
     feed: Annotated[Line | None, Field(description="The id of the feed that the cursor is of")] = None
+
+
+class EventBody(Body):
+    """Which event is meant."""
+
+    cursor: Annotated[int, Field(ge=1, le=10**18 - 1, description="The event's")]

@@ -161,6 +161,15 @@ class ProductsQuery(Query):
     after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
 
 
+class AttemptsQuery(Query):
+    """Which attempts to push to list."""
+
+    cursor: Annotated[Cursor | None, Field(description="Only those of the event with this cursor")] = None
+    failed: Annotated[Flag, Field(description="Only those that failed")] = False
+    limit: Annotated[SmallLimit, Field(description="Attempts in one answer")] = 20
+    after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
+
+
 class HistoryQuery(Query):
     """Which minutes or hours to show, and of which shop."""
 
