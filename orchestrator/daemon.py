@@ -187,6 +187,7 @@ class Daemon:
         group.start_soon(recount, self._store)
         group.start_soon(self.activity.run)
         group.start_soon(self.inbox.run)
+        group.start_soon(self.commands.jobs.run)
         group.start_soon(self._blocked_log.run)
         group.start_soon(self.watch.run)
         group.start_soon(self.deliveries.run)

@@ -18,6 +18,7 @@ EVENT_TYPES: Final[dict[str, str]] = {
     "order.cancelled": "an order was cancelled (`data.by`: erp, person, buyer, platform; `data.reason`)",
     "order.returned": "goods of an order came back (`data.lines`: how many more of each line)",
     "order.announced": "somebody asked to announce an order once more",
+    "order.operated": "a person asked for it in bulk (`data.action`, `data.job`, `data.by`, `data.reason`)",
     "order.attention": "the ERP asks for a person (`data.reason`)",
     "order.attention_ended": "nobody has to look at the order any more (`data.by`: release, target, drift, gone)",
     "import.rejected": "a payload could not be read and was set aside (`data.id`)",

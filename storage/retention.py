@@ -168,7 +168,12 @@ ATTEMPTS = Duty(
     finder("SELECT id FROM push_attempts WHERE at < ? ORDER BY id LIMIT ?"),
     deleter("DELETE FROM push_attempts WHERE id = ? AND at < ?"),
 )
-DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS, FULFILLMENTS, ANNOUNCEMENTS, ATTEMPTS)
+JOBS = Duty(
+    "jobs",
+    finder("SELECT seq FROM jobs WHERE ended_at < ? ORDER BY ended_at LIMIT ?"),
+    deleter("DELETE FROM jobs WHERE seq = ? AND ended_at < ?"),
+)
+DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS, FULFILLMENTS, ANNOUNCEMENTS, ATTEMPTS, JOBS)
 """All of them, in the order in which they are done, where nobody says which states of orders are ends."""
 
 

@@ -19,7 +19,7 @@ from orchestrator.decisions.refusals import Refused, no_shop
 
 Q_co = TypeVar("Q_co", bound=Query, covariant=True)
 
-_PATTERNS = {"id": PLAIN, "target": PLAIN, "name": CONSUMER_NAME}
+_PATTERNS = {"id": PLAIN, "target": PLAIN, "job": PLAIN, "name": CONSUMER_NAME}
 """Path parameters with a required form; others are not found."""
 
 

@@ -38,6 +38,11 @@ _PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str, str]] = {
         "A target's id",
         "0199a8f0-7c1e-7d2a-9b1f-0d4c5e6f7a8b",
     ),
+    "job": (
+        {**_TEXT, "maxLength": LONGEST_ID, "pattern": PLAIN},
+        "A job's id",
+        "0199a8f0-7c1e-7d2a-9b1f-0d4c5e6f7a8c",
+    ),
     "name": ({"type": "string", "pattern": CONSUMER_NAME}, "A name that the consumer chooses", "erp"),
     "platform": (_TEXT, "A platform's name", next(iter(PLATFORMS))),
 }

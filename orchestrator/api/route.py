@@ -12,7 +12,9 @@ from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE
 from orchestrator.api.call import Handler
 from orchestrator.api.schema.queries import Query
 
-Group = Literal["Orders", "Targets", "Events", "Shops", "Products", "Delivery", "Rejected", "Machines", "Daemon"]
+Group = Literal[
+    "Orders", "Jobs", "Targets", "Events", "Shops", "Products", "Delivery", "Rejected", "Machines", "Daemon"
+]
 
 
 @dataclass(frozen=True, slots=True)

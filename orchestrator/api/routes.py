@@ -12,11 +12,13 @@ from typing import Final
 
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, SSE_TYPE
 from orchestrator.api.call import Handler
-from orchestrator.api.handlers import bulk, daemon, feed, machines, orders, push, session, shops, targets
+from orchestrator.api.handlers import bulk, daemon, feed, jobs, machines, orders, push, session, shops, targets
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 from orchestrator.api.schema import bodies as requests
 from orchestrator.api.schema import queries as parameters
 from orchestrator.api.schema.fields import CURSOR, IDEMPOTENCY_KEY
+from orchestrator.api.schema.filters import OrdersBody
+from orchestrator.decisions.bulk import Action
 from orchestrator.operations import documents
 
 EVERYWHERE: Final = (
@@ -78,6 +80,25 @@ def _on_order(
     )
 
 
+def _in_bulk(action: Action, summary: str, slugs: tuple[str, ...] = (), **example: str) -> Route:
+    blocked = {"situation": "blocked", "problem": "rejected", "step": "prepare"}
+    return Route(
+        method="POST",
+        path=f"/v1/orders/{action}",
+        name=f"{action}Orders",
+        group="Jobs",
+        summary=f"{summary} every order that a filter finds, as a job",
+        handler=jobs.in_bulk(action),
+        answers={
+            200: _json("With `dry_run`: how many orders it would be, and some of them", documents.BulkPreview),
+            202: _json("The job is on disk and will be carried out", documents.JobStarted),
+        },
+        slugs=("filter-required", "shop-not-found", *slugs, *_CHANGE),
+        body=RequestBody(OrdersBody, {"filter": blocked, "dry_run": True, **example}, is_required=False),
+        is_change=True,
+    )
+
+
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
         "GET",
@@ -100,6 +121,43 @@ ROUTES: Final[tuple[Route, ...]] = (
         {200: _json("The causes", documents.CauseList)},
         ("shop-not-found", *_STORE),
         query=parameters.CausesQuery,
+    ),
+    _in_bulk(Action.RETRY, "Retry"),
+    _in_bulk(Action.SKIP, "Skip the blocked step of", ("reason-required",), reason="set in the panel"),
+    _in_bulk(Action.HOLD, "Hold"),
+    _in_bulk(Action.RELEASE, "Release"),
+    _in_bulk(Action.CANCEL, "Drop all targets of"),
+    Route(
+        "GET",
+        "/v1/jobs",
+        "listJobs",
+        "Jobs",
+        "What was asked for in bulk, newest first",
+        jobs.list_jobs,
+        {200: _json("A page; `next` is null at the end", documents.JobPage)},
+        _STORE,
+        query=parameters.JobsQuery,
+    ),
+    Route(
+        "GET",
+        "/v1/jobs/{job}",
+        "readJob",
+        "Jobs",
+        "How far a job is",
+        jobs.read_job,
+        {200: _json("The job", documents.Job)},
+        ("job-not-found", *_STORE),
+    ),
+    Route(
+        "DELETE",
+        "/v1/jobs/{job}",
+        "cancelJob",
+        "Jobs",
+        "End a job; what it did stays, the orders that it did not come to are left alone",
+        jobs.cancel_job,
+        {200: _json("The job as it is now", documents.Job)},
+        ("job-not-found", "already-finished", *_CHANGE),
+        is_change=True,
     ),
     Route(
         "GET",

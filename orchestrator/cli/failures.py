@@ -69,6 +69,8 @@ def exit_code_of(status: int) -> ExitCode:
 _REMEDIES = {
     "shop-not-found": "`fulfilld status` shows the shops",
     "order-not-found": "check the id on the platform",
+    "job-not-found": "`fulfilld jobs` shows the jobs",
+    "filter-required": "give --situation, --problem, --shop or another filter",
     "target-not-found": "`fulfilld order SHOP ID` shows an order's targets",
     "platform-not-found": "`fulfilld machines` shows the platforms",
     "consumer-not-found": "`fulfilld consumer list` shows the consumers",

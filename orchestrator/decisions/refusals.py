@@ -31,6 +31,11 @@ class Refused(Exception):
         self.extra: Help = extra or {}
 
 
+def no_job(job: str) -> Refused:
+    """The refusal of a job that there is not."""
+    return Refused("job-not-found", f"there is no job {job}")
+
+
 def no_shop(name: str, known: Iterable[str], where: str = "") -> Refused:
     """The refusal of a shop that there is not. `where`: what narrows the known ones, such as ` on PLATFORM`."""
     return Refused("shop-not-found", f"no shop{where} is named {name!r}{hint(name, known)}")

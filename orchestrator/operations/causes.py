@@ -57,7 +57,7 @@ def list_causes(tx: Transaction, shop: str | None, limit: int) -> documents.Caus
     }
 
 
-def _view(cause: Cause, tally: _Tally) -> documents.Cause:
+def _view(cause: Cause, tally: _Tally) -> documents.ProblemCause:
     return {
         "cause": cause.name,
         "problem": cause.type,

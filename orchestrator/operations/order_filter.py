@@ -6,19 +6,23 @@ the store answers (`has_cause`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Final
 
 from orchestrator.decisions.causes import cause_of, type_and_step
 from orchestrator.decisions.problems import FieldError
-from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.refusals import Refused, no_shop
+from orchestrator.operations.views import shop_wait
 from orchestrator.runtime.reports import ShopFacts
 from statemachines.machine import Milestone
 from statemachines.suggestion import hint
 from storage.counts import count_orders
 from storage.order_columns import load_problem
 from storage.order_search import OrderFilter, find_orders
-from storage.records import Problem
+from storage.records import Problem, Shop
+from storage.shops import get_shop, list_shops
 from storage.transaction import Transaction
 
 Configured = Mapping[str, ShopFacts]
@@ -42,6 +46,34 @@ class Wanted:
     reference: str | None = None
     updated_after: int | None = None
     updated_before: int | None = None
+
+
+FILTERS: Final = tuple(each.name for each in fields(Wanted))
+"""The names of what narrows."""
+
+
+def select_orders(
+    tx: Transaction, configured: Configured, wanted: Wanted, most: int | None, now: int
+) -> Iterator[tuple[int, str, str]]:
+    """`seq`, shop and id of what is wanted, at most so many, in the order of their import.
+
+    Raises Refused: `shop-not-found`, and as `order_filter`.
+    """
+    check_shop(tx, configured, wanted.shop)
+    fits = order_filter(tx, configured, wanted, waiting_shops(list_shops(tx), configured, now))
+    return found_orders(tx, fits, wanted.cause, 0, sys.maxsize if most is None else most)
+
+
+def waiting_shops(shops: Iterable[Shop], configured: Configured, now: int) -> list[str]:
+    """The shops whose orders wait, though they would go on: each is paused, waits itself, or left the config."""
+    return [shop.name for shop in shops if shop.name not in configured or shop_wait(shop, now) is not None]
+
+
+def check_shop(tx: Transaction, configured: Configured, name: str | None) -> None:
+    """A shop that left the config keeps its history; a name that never was a shop's is a mistake. Raises Refused
+    `shop-not-found`."""
+    if name is not None and name not in configured and get_shop(tx, name) is None:
+        raise no_shop(name, configured)
 
 
 def order_filter(

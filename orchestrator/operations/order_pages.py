@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from orchestrator.operations.content_view import with_payment_status
 from orchestrator.operations.inclusions import included_of_order, within_bounds
-from orchestrator.operations.order_filter import Configured, Wanted, found_orders, order_filter
-from orchestrator.operations.views import order_view, shop_wait
+from orchestrator.operations.order_filter import Configured, Wanted, found_orders, order_filter, waiting_shops
+from orchestrator.operations.views import order_view
 from orchestrator.operations.writing import with_texts
 from storage.order_columns import show_order
 from storage.order_search import OrderFilter, list_orders
@@ -34,8 +34,8 @@ def order_page(
     Raises Refused as `order_filter`.
     """
     shops = {shop.name: shop for shop in list_shops(tx)}
-    waiting = [name for name, shop in shops.items() if name not in configured or shop_wait(shop, now) is not None]
-    found = _found(tx, order_filter(tx, configured, query, waiting), query.cause, after, limit + 1)
+    fits = order_filter(tx, configured, query, waiting_shops(shops.values(), configured, now))
+    found = _found(tx, fits, query.cause, after, limit + 1)
     beside = ((order, included_of_order(tx, order, query.include)) for order in found[:limit])
     rows = list(within_bounds(beside))
     page = with_payment_status(tx, [order for order, _ in rows])

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from orchestrator.decisions.bulk import Action
 from orchestrator.decisions.submission import Accepted, Requested
+from orchestrator.operations.order_filter import Wanted
 from orchestrator.runtime.reports import ShopFacts, SyncReport
 from statemachines.machine import Plan
 from statemachines.target import TargetRequest
 from storage.attempts import KeptAttempt
+from storage.jobs import Job
 from storage.records import Order, Target
 
 
@@ -91,6 +94,14 @@ class Commands(Protocol):
 
     async def cancel(self, shop: str, order: str) -> Order:
         """Drops all targets of the order."""
+        ...
+
+    async def start_job(self, action: Action, wanted: Wanted, limit: int | None, reason: str | None, by: str) -> Job:
+        """Selects orders and accepts a job that does this to each of them: durable when this returns."""
+        ...
+
+    async def cancel_job(self, job: str) -> Job:
+        """Ends a job before it came to all of its orders; what it did stays."""
         ...
 
     async def refresh(self, shop: str, order: str) -> Order:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import cast
 
 import anyio
 
 from orchestrator.clock import Clock
-from orchestrator.decisions.refusals import Refused, no_shop
+from orchestrator.decisions.refusals import Refused, no_job, no_shop
 from orchestrator.operations import documents
 from orchestrator.operations.causes import list_causes
 from orchestrator.operations.content_view import with_payment_status
@@ -33,7 +34,7 @@ from orchestrator.operations.event_pages import EventPage, beginning, event_page
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.history import Span, history
 from orchestrator.operations.inclusions import Included, included_of_order
-from orchestrator.operations.order_filter import Configured
+from orchestrator.operations.order_filter import Configured, Wanted, check_shop, select_orders
 from orchestrator.operations.order_pages import OrderQuery, order_page
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.status import NodeNow, read_counts, status_dump
@@ -52,6 +53,7 @@ from storage.events import (
     seek_consumer,
 )
 from storage.identity import feed_id
+from storage.jobs import Job, get_job, list_jobs
 from storage.order_columns import show_order
 from storage.orders import get_order
 from storage.products import StoredProduct, list_products
@@ -63,6 +65,7 @@ from storage.targets import get_target, pending_targets, show_target
 from storage.transaction import Transaction
 
 _TIMELINE_LIMIT = 1000
+_SAMPLE = 10
 _SEEN_MS = 10_000  # a reader that polls without a pause must not write each time
 _PROBE = ".ready"  # no consumer of the API can have this name
 
@@ -186,7 +189,7 @@ class Queries:
         configured, until = self._node.shops(), self._clock.now_ms() if until_ms is None else until_ms
 
         def unit(tx: Transaction) -> documents.History:
-            _check_shop(tx, configured, shop)
+            check_shop(tx, configured, shop)
             return history(tx, shop, step, since_ms or 0, until)
 
         return await self._store.read(unit)
@@ -202,7 +205,7 @@ class Queries:
         configured, now = self._node.shops(), self._clock.now_ms()
 
         def unit(tx: Transaction) -> tuple[list[bytes], int | None]:
-            _check_shop(tx, configured, query.shop)
+            check_shop(tx, configured, query.shop)
             return order_page(tx, configured, query, after, limit, now)
 
         return await self._store.read(unit)
@@ -212,10 +215,38 @@ class Queries:
         configured = self._node.shops()
 
         def unit(tx: Transaction) -> documents.CauseList:
-            _check_shop(tx, configured, shop)
+            check_shop(tx, configured, shop)
             return list_causes(tx, shop, limit)
 
         return await self._store.read(unit)
+
+    async def bulk(self, wanted: Wanted, limit: int | None) -> tuple[int, list[bytes]]:
+        """How many orders a job would have, and the first of them as JSON. Raises Refused as `orders`."""
+        configured, now = self._node.shops(), self._clock.now_ms()
+
+        def unit(tx: Transaction) -> tuple[int, list[bytes]]:
+            count = sum(1 for _ in select_orders(tx, configured, wanted, limit, now))
+            if not count:
+                return 0, []
+            return count, order_page(tx, configured, OrderQuery(**asdict(wanted)), 0, min(count, _SAMPLE), now)[0]
+
+        return await self._store.read(unit)
+
+    # -- jobs ------------------------------------------------------------------------------------------------------
+
+    async def job(self, job: str) -> Job:
+        """One job. Raises Refused `job-not-found`."""
+        found = await self._store.read(lambda tx: get_job(tx, job))
+        if found is None:
+            raise no_job(job)
+        return found
+
+    async def jobs(self, before: int, limit: int) -> tuple[list[Job], int | None]:
+        """A page of jobs below the position `before` (0: the newest), newest first, and the position of the next."""
+        found = await self._store.read(lambda tx: list_jobs(tx, before, limit + 1))
+        return found[:limit], found[limit - 1].seq if len(found) > limit else None
+
+    # -- one order -------------------------------------------------------------------------------------------------
 
     async def order(
         self, shop: str, order: str, include: Collection[str] = ()
@@ -284,7 +315,7 @@ class Queries:
         """
 
         def unit(tx: Transaction, position: int, configured: Configured) -> EventPage:
-            _check_shop(tx, configured, wanted.shop)
+            check_shop(tx, configured, wanted.shop)
             return event_page(tx, position, limit, wanted, include)
 
         deadline = self._clock.monotonic() + wait_seconds
@@ -374,7 +405,7 @@ class Queries:
         configured = self._node.shops()
 
         def unit(tx: Transaction) -> tuple[list[documents.RejectedPayload], int | None]:
-            _check_shop(tx, configured, shop)
+            check_shop(tx, configured, shop)
             found = list_rejected(tx, after, limit + 1, shop)
             page = found[:limit]
             return [rejected_view(each) for each in page], page[-1].id if len(found) > limit else None
@@ -389,7 +420,7 @@ class Queries:
         configured = self._node.shops()
 
         def unit(tx: Transaction) -> tuple[list[StoredProduct], int | None]:
-            _check_shop(tx, configured, shop)
+            check_shop(tx, configured, shop)
             found = list_products(tx, after, limit + 1, shop)
             page = found[:limit]
             return page, page[-1].seq if len(found) > limit else None
@@ -400,9 +431,3 @@ class Queries:
 def is_settled(target: Target) -> bool:
     """Whether somebody who waits for a target has waited enough: it has ended, or waits for a person."""
     return target.status.is_end or target.status is TargetStatus.BLOCKED
-
-
-def _check_shop(tx: Transaction, configured: Configured, name: str | None) -> None:
-    """A shop that left the config keeps its history; a name that never was a shop's is a mistake."""
-    if name is not None and name not in configured and get_shop(tx, name) is None:
-        raise no_shop(name, configured)

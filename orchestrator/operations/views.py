@@ -22,6 +22,7 @@ from statemachines.machine import OrderState, Plan, PlatformMachine
 from statemachines.parcel import RecordedParcel
 from statemachines.target import Json
 from statemachines.withdrawal import withdrawal_of
+from storage.jobs import Job
 from storage.products import StoredProduct
 from storage.records import HELD_UP, Event, Order, Problem, Rejected, Shop, Situation, Target, TargetStatus, Wait
 
@@ -369,3 +370,32 @@ def _order_state(order: Order) -> OrderState:
 def _instant(ms: int | None) -> str | None:
     """An instant that may lie in the future, so far that it cannot be written as a date."""
     return None if ms is None else rfc3339(min(ms, _LATEST_MS))
+
+
+def job_view(job: Job) -> documents.Job:
+    """A job as the outside sees it."""
+    refusals = sorted(job.refusals.items(), key=lambda each: -each[1]["count"])
+    wanted = {name: rfc3339(value) if name.startswith("updated_") else value for name, value in job.wanted.items()}
+    return {
+        "id": job.id,
+        "action": cast("Literal['retry', 'skip', 'hold', 'release', 'cancel']", job.action),
+        "filter": wanted,
+        "status": job.status,
+        "count": job.orders,
+        "done": job.done,
+        "refused": job.refused,
+        "refusals": [
+            {
+                "type": type_,
+                "count": each["count"],
+                "detail": each["detail"],
+                "shop": each["shop"],
+                "order": each.get("order"),
+            }
+            for type_, each in refusals
+        ],
+        "reason": job.reason,
+        "by": job.asked_by,
+        "started_at": rfc3339(job.started_at),
+        "ended_at": optional_rfc3339(job.ended_at),
+    }

@@ -18,11 +18,14 @@ from orchestrator.api.app import build_app
 from orchestrator.api.server import Served, serving
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import ApiSettings, Limits
+from orchestrator.decisions.bulk import Action
 from orchestrator.decisions.problems import Help
 from orchestrator.decisions.refusals import Refused
 from orchestrator.decisions.submission import Accepted, Requested, Submission
 from orchestrator.metrics import Metrics
+from orchestrator.operations.commands.jobs import new_job, refuse_unreasoned
 from orchestrator.operations.feed import Feed
+from orchestrator.operations.order_filter import Wanted, select_orders
 from orchestrator.operations.queries import Queries
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, SyncReport
 from statemachines.machine import OrderState, Plan, Refusal
@@ -32,6 +35,7 @@ from storage.announcements import announced_by, keep_announcement
 from storage.attempts import KeptAttempt
 from storage.engines import open_store
 from storage.events import append_event
+from storage.jobs import Job, add_job, end_job, get_job
 from storage.leases import acquire
 from storage.orders import get_order, insert_order, save_order
 from storage.records import Order, PlanEntry, Problem, Situation, Target, TargetStatus
@@ -220,6 +224,30 @@ class FakeCommands:
             append_event(tx, self._clock.now_ms(), "order.announced", shop=shop, order=order)
 
         await self._store.write(unit)
+
+    async def start_job(self, action: Action, wanted: Wanted, limit: int | None, reason: str | None, by: str) -> Job:
+        refuse_unreasoned(action, reason)
+        now, known = self._clock.now_ms(), {name: shop_facts(name) for name in SHOPS}
+
+        def unit(tx: Transaction) -> Job:
+            orders = [(shop, order) for _, shop, order in select_orders(tx, known, wanted, limit, now)]
+            job = new_job(self._chance.target_id(now), action, wanted, len(orders), reason, by, now)
+            add_job(tx, job, orders)
+            return job
+
+        return await self._store.write(unit)
+
+    async def cancel_job(self, job: str) -> Job:
+        def unit(tx: Transaction) -> Job:
+            has_ended = not end_job(tx, job, "cancelled", self._clock.now_ms())
+            found = get_job(tx, job)
+            if found is None:
+                raise Refused("job-not-found", f"there is no job {job}")
+            if has_ended:
+                raise Refused("already-finished", "it has ended")
+            return found
+
+        return await self._store.write(unit)
 
     async def pause(self, shop: str, reason: str | None) -> None:
         await self._store.write(lambda tx: pause_shop(tx, shop, "person", reason or "", self._clock.now_ms()))

@@ -100,6 +100,13 @@ class CausesQuery(Query):
     limit: Annotated[SmallLimit, Field(description="Causes in the answer, those of most orders first")] = 20
 
 
+class JobsQuery(Query):
+    """Which jobs to list."""
+
+    limit: Annotated[SmallLimit, Field(description="Jobs in one answer")] = 20
+    after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
+
+
 class OrderQuery(Query):
     """What to show beside the order."""
 

@@ -6,8 +6,9 @@ from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands.deliveries import DeliveryCommands
+from orchestrator.operations.commands.jobs import JobCommands
 from orchestrator.operations.commands.orders import OrderCommands
-from orchestrator.operations.commands.services import CommandGroup, CommandServices
+from orchestrator.operations.commands.services import CommandServices
 from orchestrator.operations.commands.shops import ShopCommands
 from orchestrator.operations.commands.targets import TargetCommands
 from orchestrator.operations.deliveries import DeliverySwitch
@@ -15,7 +16,7 @@ from orchestrator.runtime.supervisor import Supervisor
 from storage.store import Store
 
 
-class DaemonCommands(TargetCommands, OrderCommands, ShopCommands, DeliveryCommands):
+class DaemonCommands(TargetCommands, OrderCommands, JobCommands, ShopCommands, DeliveryCommands):
     """Carries out commands on the configured shops, and on the receivers of events (`deliveries`; None: nothing is
     pushed).
 
@@ -33,5 +34,5 @@ class DaemonCommands(TargetCommands, OrderCommands, ShopCommands, DeliveryComman
         metrics: Metrics,
         deliveries: DeliverySwitch | None = None,
     ) -> None:
-        CommandGroup.__init__(self, CommandServices(store, supervisor, clock, chance, checkpoints, metrics))
+        JobCommands.__init__(self, CommandServices(store, supervisor, clock, chance, checkpoints, metrics))
         DeliveryCommands.__init__(self, deliveries)

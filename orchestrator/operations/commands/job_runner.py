@@ -1,0 +1,138 @@
+"""Carries jobs out: a few orders of one shop at a time, each few in one unit of work, at the pace of the shop.
+
+A node works on the orders of the shops that it works for, so several nodes share a job without knowing of each other.
+What a unit takes from a job it takes in the transaction that changes the orders, so a job goes on after a death where
+it was, and no order is operated twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+import structlog
+
+from orchestrator.decisions.bulk import Action, Pace
+from orchestrator.decisions.refusals import Refused
+from orchestrator.operations.commands.job_unit import MISTAKE, Read, Unit, unknown_states
+from orchestrator.operations.commands.services import CommandServices
+from storage.errors import StoreError
+from storage.jobs import Job, Piece, fail_next, get_job, next_piece, shops_with_pieces
+from storage.transaction import Transaction
+
+log = structlog.get_logger()
+
+_REST_SECONDS = 30.0
+_LOOK_SECONDS = 5.0  # where another node may have accepted a job
+_AGAIN_SECONDS = 5.0
+_START_SECONDS = 1.0  # until a shop that is being started can read
+_READS = 10
+"""So many orders are read from their platform before what was found is written."""
+
+
+class Jobs:
+    """Works on what waits. `run` lasts until it is cancelled, `wake` says that a job was accepted."""
+
+    def __init__(self, services: CommandServices, pace: Pace | None = None) -> None:
+        self._services, self._pace = services, pace or Pace()
+        self._wake = anyio.Event()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Carries out what waits, and what comes."""
+        while True:
+            self._wake = anyio.Event()
+            try:
+                rest_seconds = await self._round()
+            except StoreError as error:
+                log.warning("jobs.postponed", detail=str(error))
+                rest_seconds = _AGAIN_SECONDS
+            with anyio.move_on_after(rest_seconds):
+                await self._wake.wait()
+
+    async def _round(self) -> float:
+        """Does a few orders of each shop; returns how long nothing else can be done, in seconds. Raises StoreError."""
+        services = self._services
+        rest_seconds = _REST_SECONDS if services.store.is_exclusive else _LOOK_SECONDS
+        for shop in await services.store.read(shops_with_pieces):
+            if services.supervisor.is_draining:
+                return _REST_SECONDS
+            if self._is_ours(shop):
+                rest_seconds = min(rest_seconds, await self._work(shop))
+        return rest_seconds
+
+    def _is_ours(self, shop: str) -> bool:
+        """Whether this node works on the shop's orders: on those of a shop that is not configured any may."""
+        supervisor = self._services.supervisor
+        is_anyones = self._services.store.is_exclusive or not supervisor.is_configured(shop)
+        return is_anyones or supervisor.worker(shop) is not None
+
+    async def _work(self, shop: str) -> float:
+        """Does a few orders of a shop; returns how long it then has to rest, in seconds. Raises StoreError."""
+        services, now = self._services, self._services.clock.now_ms()
+        spacing_ms = self._spacing_ms(shop)
+        room = self._pace.room(shop, now, spacing_ms)
+        if not room:
+            return self._pace.seconds_to_room(shop, now)
+        try:
+            found = await services.store.read(lambda tx: _next(tx, shop))
+            return _REST_SECONDS if found is None else await self._carry_out(*found, room, spacing_ms)
+        except StoreError:
+            raise
+        except Exception:  # supervised: one job's fault is not the others'
+            log.exception("job.failed", shop=shop)
+            await services.store.write(lambda tx: fail_next(tx, shop, MISTAKE, services.clock.now_ms()))
+            return 0.0
+
+    def _spacing_ms(self, shop: str) -> float:
+        facts = self._services.supervisor.shops().get(shop)
+        if facts is None:
+            return self._pace.spacing_ms(None)
+        limits = facts.rate_limit.limits
+        window = limits.window
+        of_window = limits.rate_per_second if window is None else window.calls / window.seconds
+        return self._pace.spacing_ms(min(limits.rate_per_second, of_window))
+
+    async def _carry_out(self, job: Job, piece: Piece, room: int, spacing_ms: float) -> float:
+        """Does as many orders of a piece as have room; returns as `_work`."""
+        services, shop, supervisor = self._services, piece.shop, self._services.supervisor
+        orders, rules, configured = piece.orders[:room], supervisor.rules(shop), supervisor.shops()
+        read: Read = {}
+        if job.action == Action.RETRY and rules is not None:
+            unknown = await services.store.read(lambda tx: unknown_states(tx, configured, job, shop, orders))
+            if unknown:
+                if supervisor.worker(shop) is None or supervisor.is_draining:
+                    return _START_SECONDS
+                orders = orders[: orders.index(unknown[:_READS][-1]) + 1] if unknown[_READS:] else orders
+                read = await self._read(shop, unknown[:_READS])
+        now = services.clock.now_ms()
+        unit = Unit(job, rules, configured, shop, read, now, self._pace.next_at(shop, now), spacing_ms)
+        outcome = await services.store.write_bulk(lambda tx: unit.run(tx, piece.seq, len(orders)))
+        self._pace.reached(shop, outcome.next_at)
+        worker = supervisor.worker(shop)
+        if job.action == Action.SKIP and worker is not None:
+            for order in outcome.operated:
+                worker.refresh_soon(order)
+        if outcome.operated:
+            await supervisor.wake(shop)
+        return 0.0
+
+    async def _read(self, shop: str, orders: Sequence[str]) -> Read:
+        """Reads orders in a state that is not known: only that can show one that is."""
+        read: dict[str, Refused | None] = {}
+        for order in orders:
+            try:
+                await self._services.import_order(await self._services.worker(shop), order)
+                read[order] = None
+            except Refused as refusal:
+                read[order] = refusal
+        return read
+
+
+def _next(tx: Transaction, shop: str) -> tuple[Job, Piece] | None:
+    piece = next_piece(tx, shop)
+    job = None if piece is None else get_job(tx, piece.job)
+    return None if piece is None or job is None else (job, piece)
