@@ -22,6 +22,7 @@ from orchestrator.platforms.http import Caller
 
 _LARGE_BYTES = 64 * 1024  # to be searched in a thread
 _MOST_BYTES = 1024 * 1024  # of what cannot be read, kept for people; in escapes to its end it takes seconds to search
+_MAY_SAY = (Page, list)  # of results: of findings
 
 
 class _Client(Protocol):
@@ -48,7 +49,7 @@ def _guarded(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[A
         except PlatformFailure as failure:
             await _veil(failure, client._caller.mask)  # noqa: SLF001 - the decorated class's own
             raise
-        return await _veiled(result, client._caller.mask) if isinstance(result, Page | list) else result  # noqa: SLF001
+        return await _veiled(result, client._caller.mask) if isinstance(result, _MAY_SAY) else result  # noqa: SLF001
 
     return guarded
 

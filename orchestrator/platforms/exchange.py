@@ -17,11 +17,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -56,11 +58,21 @@ class Received(NamedTuple):
     headers: CIMultiDictProxy[str]
 
 
+class _Request(aiohttp.ClientRequest):
+    """What a connector asks for an address. Whom it connects with is made out once: calls ask for that again and again,
+    and it does not change."""
+
+    @cached_property
+    def connection_key(self) -> ConnectionKey:
+        """As aiohttp's."""
+        return super().connection_key
+
+
 class _Head(NamedTuple):
     """What calls with the same method, server and headers share: whom to connect with, and all of a request's head but
     its first words and the length of its body."""
 
-    request: aiohttp.ClientRequest
+    request: _Request
     text: str
 
 
@@ -93,13 +105,12 @@ class Exchange:
         path = url.raw_path_qs
         if _FORBIDDEN.search(path) is not None:
             raise ValueError("the path of an address holds control characters")
-        text = f"{method} {path}{head.text}"
         if body is not None:
-            data = f"{text}Content-Length: {len(body)}\r\n\r\n".encode() + body
+            data = f"{method} {path}{head.text}Content-Length: {len(body)}\r\n\r\n".encode() + body
         elif method in aiohttp.ClientRequest.GET_METHODS:
-            data = f"{text}\r\n".encode()
+            data = f"{method} {path}{head.text}\r\n".encode()
         else:
-            data = f"{text}Content-Length: 0\r\n\r\n".encode()
+            data = f"{method} {path}{head.text}Content-Length: 0\r\n\r\n".encode()
         return await self._direct(head.request, data, max_bytes, is_bodiless=method == hdrs.METH_HEAD)
 
     async def _direct(
@@ -124,9 +135,11 @@ class Exchange:
             message, payload = await protocol.read()
             while 100 <= message.code < 200 and message.code != 101:  # there is more to come
                 message, payload = await protocol.read()
-            if not payload.is_eof():
+            if payload.is_eof():  # as most answers, it came in one piece
+                received = _bounded(message.code, message.headers, payload.read_nowait(-1), max_bytes)
+            else:
                 self._deadlines.watch(protocol, deadline, payload)
-            received = await whole(message.code, message.headers, payload, max_bytes)
+                received = await whole(message.code, message.headers, payload, max_bytes)
         except HttpProcessingError as error:
             connection.close()
             raise aiohttp.ClientResponseError(
@@ -162,7 +175,7 @@ class Exchange:
         if has_body or method in _CARRIERS:
             merged.setdefault(hdrs.CONTENT_TYPE, "application/octet-stream")
         # aiohttp's own request knows what else belongs into a head, and is what its connector asks for an address.
-        request = aiohttp.ClientRequest(method, url.origin(), headers=merged, loop=self._loop, session=self._session)
+        request = _Request(method, url.origin(), headers=merged, loop=self._loop, session=self._session)
         request.headers.popall(hdrs.CONTENT_LENGTH, None)
         lines = [f"{name}: {value}" for name, value in request.headers.items()]
         if any(_FORBIDDEN.search(line) for line in (method, *lines)):
@@ -179,29 +192,30 @@ class Exchange:
 async def whole(status: int, headers: CIMultiDictProxy[str], payload: StreamReader, max_bytes: int) -> Received:
     """An answer with its body, unpacked as it comes; nothing more is read of it where `payload` has not ended. Raises
     TooLarge before more than `max_bytes` are kept, or at once where its Content-Length says so."""
+    if payload.is_eof():
+        return _bounded(status, headers, payload.read_nowait(-1), max_bytes)
     is_refusal = status >= _FIRST_REFUSAL
-    if is_refusal:
-        max_bytes = min(max_bytes, MAX_REFUSAL_BYTES)
-    if payload.is_eof():  # as most answers, it came in one piece
-        body = payload.read_nowait(-1)
-    else:
-        length = headers.get(hdrs.CONTENT_LENGTH, "")
-        if not is_refusal and length.isascii() and length.isdigit() and int(length) > max_bytes:
-            raise TooLarge(max_bytes)
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in payload.iter_any():
-            size += len(piece)
-            if size > max_bytes and not is_refusal:
-                raise TooLarge(max_bytes)
-            pieces.append(piece)
-            if size > max_bytes:
-                break
-        body = b"".join(pieces)
+    most = min(max_bytes, MAX_REFUSAL_BYTES) if is_refusal else max_bytes
+    length = headers.get(hdrs.CONTENT_LENGTH, "")
+    if not is_refusal and length.isascii() and length.isdigit() and int(length) > most:
+        raise TooLarge(most)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in payload.iter_any():
+        size += len(piece)
+        if size > most and not is_refusal:
+            raise TooLarge(most)
+        pieces.append(piece)
+        if size > most:
+            break
+    return _bounded(status, headers, b"".join(pieces), max_bytes)
+
+
+def _bounded(status: int, headers: CIMultiDictProxy[str], body: bytes, max_bytes: int) -> Received:
+    if status >= _FIRST_REFUSAL:
+        return Received(status, body[: min(max_bytes, MAX_REFUSAL_BYTES)], headers)
     if len(body) > max_bytes:
-        if not is_refusal:
-            raise TooLarge(max_bytes)
-        body = body[:max_bytes]
+        raise TooLarge(max_bytes)
     return Received(status, body, headers)
 
 

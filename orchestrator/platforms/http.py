@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -44,7 +44,7 @@ from orchestrator.platforms.exchange import Exchange, TooLarge
 from orchestrator.platforms.failures import AccessDenied, Garbled, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.garbage import KEPT_BYTES, is_json, summary_of
 from orchestrator.platforms.json_text import read_object
-from orchestrator.platforms.meter import Meter
+from orchestrator.platforms.meter import NO_SLOT, Meter
 from statemachines.target import Json
 
 T = TypeVar("T")
@@ -67,22 +67,27 @@ _RETRY_AFTER_SECONDS = 30.0
 _MAX_RETRY_AFTER_SECONDS = 3600.0
 _MOST_FETCHED_SECRETS = 64  # that are remembered: a year of hourly tokens would be thousands
 _MOST_CLEANED = 16 * DETAIL_LENGTH  # far more than is kept, so that nothing that is kept ends in half a secret
+_NOT_FOR_CLIENTS = frozenset({401, 408, 429})
 _CLOSED = "the shop was stopped or its config changed before the call left"
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
-@dataclass(frozen=True)
 class Answer:
     """What a platform answered: any status that is for the client to judge (2xx and 4xx without 401 and 429)."""
 
-    status: int
-    body: bytes
-    headers: CIMultiDictProxy[str]
+    __slots__ = ("_members", "body", "headers", "status")
 
-    @cached_property
+    def __init__(self, status: int, body: bytes, headers: CIMultiDictProxy[str]) -> None:
+        self.status, self.body, self.headers = status, body, headers
+
+    @property
     def members(self) -> dict[str, Json] | None:
         """The members of the JSON object that the body is, None for anything else (`json_text.read_object`)."""
-        return read_object(self.body)
+        try:
+            return self._members
+        except AttributeError:
+            self._members: dict[str, Json] | None = read_object(self.body)
+            return self._members
 
 
 def open_session(*, headers: Mapping[str, str], timeout_seconds: float, concurrency: int) -> aiohttp.ClientSession:
@@ -163,47 +168,32 @@ class Caller:
         oversized answer; the rate limit was said to be used up or the shop has stopped, and nothing was sent) and
         AccessDenied (401); every other status is returned.
         """
-        if not is_counted:
-            return await self._send(method, url, is_effect, body, headers, is_login, max_bytes, None)
-        slot = await self._meter.begin()
+        meter = self._meter if is_counted else None
+        slot = NO_SLOT if meter is None else meter.try_begin()
+        if slot is None:
+            slot = await self._meter.begin()
         try:
-            return await self._send(method, url, is_effect, body, headers, is_login, max_bytes, self._meter)
+            if self._session.closed:  # who looks at webhooks or asks by the API may outlast the shop's worker
+                raise Transient(_CLOSED)
+            try:
+                received = await self._exchange.send(method, url, body, headers, min(max_bytes, self._max_body_bytes))
+            except _NEVER_CONNECTED as error:
+                failure: PlatformFailure = Transient(self.words_of(error))
+            except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
+                failure = Transient(self.words_of(error), is_ambiguous=is_effect)
+            else:
+                answer, status = Answer(*received), received.status
+                if meter is not None:
+                    self._hear(meter, answer)
+                if 200 <= status < 300 or (400 <= status < 500 and status not in _NOT_FOR_CLIENTS):
+                    return answer
+                if is_login and status == 401:
+                    return answer
+                failure = self._refusal(answer, is_effect)
+            raise failure
         finally:
-            self._meter.end(slot)
-
-    async def _send(
-        self,
-        method: str,
-        url: URL,
-        is_effect: bool,
-        body: bytes | None,
-        headers: Mapping[str, str] | None,
-        is_login: bool,
-        max_bytes: int,
-        meter: Meter | None,
-    ) -> Answer:
-        if self._session.closed:  # who looks at webhooks or asks by the API may outlast the shop's worker
-            raise Transient(_CLOSED)
-        try:
-            answer = Answer(
-                *await self._exchange.send(method, url, body, headers, min(max_bytes, self._max_body_bytes))
-            )
-        except _NEVER_CONNECTED as error:
-            failure: PlatformFailure = Transient(self.words_of(error))
-        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
-            failure = Transient(self.words_of(error), is_ambiguous=is_effect)
-        else:
-            status = answer.status
             if meter is not None:
-                self._hear(meter, answer)
-            if (
-                200 <= status < 300
-                or (400 <= status < 500 and status not in (401, 408, 429))
-                or (is_login and status == 401)
-            ):
-                return answer
-            failure = self._refusal(answer, is_effect)
-        raise failure
+                meter.end(slot)
 
     async def aclose(self) -> None:
         """Closes the session and its connections."""
@@ -256,17 +246,16 @@ class Caller:
 
     def _hear(self, meter: Meter, answer: Answer) -> None:
         """What the answer says is left of the rate limit. Its own clock counts, where it has one."""
-
-        def now_ms() -> int:
-            date_ms = http_date_ms(answer.headers["Date"]) if "Date" in answer.headers else None
-            return self._clock.now_ms() if date_ms is None else date_ms
-
-        said = allowance_of(answer.headers, now_ms)
+        said = allowance_of(answer.headers, partial(self._now_ms, answer))
         if said is None:
             return
         if said.reset_seconds is None and "Retry-After" in answer.headers:  # as a 429 of Laravel's older kind says it
             said = replace(said, reset_seconds=retry_after_seconds(answer.headers, self._clock))
         meter.record(said)
+
+    def _now_ms(self, answer: Answer) -> int:
+        at = date_ms(answer)
+        return self._clock.now_ms() if at is None else at
 
     def clean(self, text: str) -> str:
         """A platform's words without secrets, cut to a length."""

@@ -104,25 +104,30 @@ class Meter:
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
-    async def begin(self) -> int:
-        """Waits until a call may leave and takes its slot, for `end`. Raises Transient, without a call, where the
-        platform said that nothing is left for longer than a moment."""
-        while True:
-            wait = self._seconds_until_reset()
-            if wait > _BRIEF_SECONDS:
-                raise Transient(self._used_up(), retry_after_seconds=wait)
-            if wait <= 0:
-                slot = NO_SLOT if self.window is None else self.window.try_claim()
-                if slot is not None:
-                    break
-                assert self.window is not None
-                wait = self.window.seconds_until_free()
-            await anyio.sleep(min(max(wait, _SHORTEST_NAP_SECONDS), _NAP_SECONDS))
+    def try_begin(self) -> int | None:
+        """Takes a slot for a call, for `end`, if one may leave now."""
+        if self._left is not None and self._seconds_until_reset() > 0:
+            return None
+        slot = NO_SLOT if self.window is None else self.window.try_claim()
+        if slot is None:
+            return None
         self._under_way += 1
         if self._permits:
             self._permits.pop()
         if self._left is not None:
             self._left -= 1
+        return slot
+
+    async def begin(self) -> int:
+        """As `try_begin`; waits until a call may leave. Raises Transient, without a call, where the platform said that
+        nothing is left for longer than a moment."""
+        while (slot := self.try_begin()) is None:
+            wait = self._seconds_until_reset()
+            if wait > _BRIEF_SECONDS:
+                raise Transient(self._used_up(), retry_after_seconds=wait)
+            if wait <= 0 and self.window is not None:
+                wait = self.window.seconds_until_free()
+            await anyio.sleep(min(max(wait, _SHORTEST_NAP_SECONDS), _NAP_SECONDS))
         return slot
 
     def end(self, slot: int) -> None:

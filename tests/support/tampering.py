@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -77,6 +77,6 @@ def tamper(monkeypatch: pytest.MonkeyPatch, edit: Callable[[bytes], bytes]) -> N
 
     async def tampered(self: Caller, *args: Any, **kwargs: Any) -> Answer:
         answer = await call(self, *args, **kwargs)
-        return replace(answer, body=edit(answer.body))
+        return Answer(answer.status, edit(answer.body), answer.headers)
 
     monkeypatch.setattr(Caller, "call", tampered)

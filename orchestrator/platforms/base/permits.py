@@ -13,8 +13,6 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar
 
-from orchestrator.platforms.client import Throttle
-
 
 class _Permit:
     __slots__ = ("is_used",)
@@ -37,13 +35,14 @@ def with_permits(kind: type[C]) -> type[C]:
     return kind
 
 
-async def acquire_permit(throttle: Throttle) -> None:
-    """Waits until the next call of the operation may leave; outside of operations each call waits."""
+def use_permit() -> bool:
+    """Uses up the permit of the operation under way, for a call that leaves. False: it has none any more, or there is
+    no operation, and the call has to wait for one (`client.Throttle`)."""
     permit = _permit.get()
     if permit is None or permit.is_used:
-        await throttle()
-    if permit is not None:
-        permit.is_used = True
+        return False
+    permit.is_used = True
+    return True
 
 
 def _operation(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from yarl import URL
 
-from orchestrator.platforms.base.permits import acquire_permit, with_permits
+from orchestrator.platforms.base.permits import use_permit, with_permits
 from orchestrator.platforms.bystanders import IsOwn, about_order, is_own
 from orchestrator.platforms.client import Finding, OrderSnapshot, Page, StepAnswer
 from orchestrator.platforms.content import rows
@@ -206,7 +206,7 @@ class RestClient(ABC):
         """Closes connections."""
         await self._caller.aclose()
 
-    async def _send(
+    def _send(
         self,
         method: str,
         url: URL,
@@ -215,7 +215,7 @@ class RestClient(ABC):
         headers: Mapping[str, str] | None = None,
         is_effect: bool | None = None,
         max_bytes: int = MAX_BODY_BYTES,
-    ) -> Answer:
+    ) -> Coroutine[Any, Any, Answer]:
         """Sends with the shop's access once there is a permit. `is_effect`: the call changes something; None: its
         method says so, every one but GET and HEAD does. `max_bytes`: how large a good answer may be.
 
@@ -225,8 +225,21 @@ class RestClient(ABC):
         sent = headers if headers is not None else _JSON_BODY if body is not None else {}
         is_effect = _changes(method, is_effect)
         if self._access is None:
-            return await self._try(method, url, body, sent, is_effect=is_effect, max_bytes=max_bytes)
-        tokens, is_last = await self._access.tokens(), False
+            return self._try(method, url, body, sent, is_effect=is_effect, max_bytes=max_bytes)
+        return self._try_with(self._access, method, url, body, sent, is_effect=is_effect, max_bytes=max_bytes)
+
+    async def _try_with(
+        self,
+        access: Access[Any],
+        method: str,
+        url: URL,
+        body: bytes | None,
+        sent: Mapping[str, str],
+        *,
+        is_effect: bool,
+        max_bytes: int,
+    ) -> Answer:
+        tokens, is_last = await access.tokens(), False
         while True:
             try:
                 merged = {**sent, **tokens.headers}
@@ -235,7 +248,7 @@ class RestClient(ABC):
                 denied = failure
             if is_last:
                 raise denied
-            renewal = await self._access.renewed(tokens, is_page=denied.is_page)
+            renewal = await access.renewed(tokens, is_page=denied.is_page)
             if renewal is None:
                 raise denied
             tokens, is_last = renewal
@@ -243,7 +256,8 @@ class RestClient(ABC):
     async def _try(
         self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str], *, is_effect: bool, max_bytes: int
     ) -> Answer:
-        await acquire_permit(self._throttle)
+        if not use_permit():
+            await self._throttle()
         answer = await self._caller.call(
             method, url, is_effect=is_effect, body=body, headers=headers, max_bytes=max_bytes
         )
@@ -253,7 +267,7 @@ class RestClient(ABC):
             raise denied
         return answer
 
-    async def _about_order(
+    def _about_order(
         self,
         method: str,
         url: URL,
@@ -262,12 +276,12 @@ class RestClient(ABC):
         headers: Mapping[str, str] | None = None,
         is_own: IsOwn | None = None,
         is_effect: bool | None = None,
-    ) -> Answer:
+    ) -> Coroutine[Any, Any, Answer]:
         """Sends a call about one order, whatever it answers. `is_own`: other than `is_own_refusal`; `is_effect`: as
         `_send`. Raises as `bystanders.about_order`."""
         is_effect, is_own = _changes(method, is_effect), is_own or self.is_own_refusal
         send = self._send(method, url, body, headers=headers, is_effect=is_effect, max_bytes=MAX_ORDER_BYTES)
-        return await about_order(send, self.ask_list, self._caller, is_effect=is_effect, is_own=is_own)
+        return about_order(send, self.ask_list, self._caller, is_effect=is_effect, is_own=is_own)
 
     async def _accepted(
         self,
