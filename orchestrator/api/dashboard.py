@@ -21,11 +21,18 @@ from orchestrator.api.negotiation import prefers
 from orchestrator.api.problems import PROBLEM_TYPE, ApiError
 from orchestrator.diagrams.drawing import STYLE
 
+LIBRARIES = ("uplot/uPlot.iife.min.js",)
+"""Scripts of others, unchanged, with their licences beside them: uPlot draws the plots."""
+
 SCRIPTS = (
-    *("elements.js", "daemon.js", "words.js", "login.js", "feed.js", "overview.js", "orders.js", "order.js"),
+    *("elements.js", "daemon.js", "words.js", "login.js", "feed.js", "overview.js", "orders.js", "stepper.js"),
+    *("order.js", "machines.js", "history.js"),
     "main.js",
 )
-"""The parts of the script in the order in which they are joined: one module, without imports."""
+"""The parts of the script in the order in which they are joined, behind the libraries: one module, without imports."""
+
+STYLES = ("uplot/uPlot.min.css", "dashboard.css")
+"""The parts of the style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,8 @@ class Page:
 def page() -> Page:
     """Puts the page together, once."""
     folder = files("orchestrator.api") / "static"
-    style = (folder / "dashboard.css").read_text("utf-8")
-    script = "\n".join((folder / name).read_text("utf-8") for name in SCRIPTS)
+    style = "\n".join((folder / name).read_text("utf-8") for name in STYLES)
+    script = "\n".join((folder / name).read_text("utf-8") for name in (*LIBRARIES, *SCRIPTS))
     frame = (folder / "dashboard.html").read_text("utf-8")
     policy = "; ".join(
         (

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from orchestrator.api.dashboard import SCRIPTS, page, page_answer
+from orchestrator.api.dashboard import LIBRARIES, SCRIPTS, STYLES, page, page_answer
 from orchestrator.decisions.problems import PROBLEM_TITLES
 from orchestrator.diagrams.drawing import STYLE
 from orchestrator.event_types import EVENT_TYPES
@@ -20,6 +20,8 @@ from storage.records import Situation, TargetStatus
 from tests.support.skips import skip
 
 STATIC = files("orchestrator.api") / "static"
+SINKS = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|srcdoc|parseHTML"
+UPLOT_SHA256 = "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f"
 SCRIPT = "\n".join((STATIC / name).read_text("utf-8") for name in SCRIPTS)
 
 
@@ -113,9 +115,7 @@ def test_the_page_has_no_inline_handlers_or_styles() -> None:
 
 
 def test_the_script_never_makes_markup_or_code_of_words() -> None:
-    sinks = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|srcdoc|parseHTML"
-
-    assert re.search(sinks, SCRIPT) is None
+    assert re.search(SINKS, SCRIPT) is None
 
 
 def test_the_script_changes_things_in_one_way_which_sends_the_csrf_token() -> None:
@@ -178,9 +178,25 @@ def test_machines_are_asked_for_as_the_shop_has_them() -> None:
 
 
 def test_all_files_of_the_page_are_used() -> None:
-    kept = {entry.name for entry in STATIC.iterdir()}
+    kept = {entry.name for entry in STATIC.iterdir() if entry.is_file()}
 
     assert kept == {*SCRIPTS, "dashboard.html", "dashboard.css"}
+    assert {f"uplot/{entry.name}" for entry in (STATIC / "uplot").iterdir()} == {
+        *LIBRARIES,
+        *(name for name in STYLES if "/" in name),
+        "uplot/LICENSE",
+    }
+
+
+def test_libraries_are_as_their_authors_made_them_and_do_nothing_that_the_policy_forbids() -> None:
+    (library,) = [(STATIC / name).read_bytes() for name in LIBRARIES]
+    assert hashlib.sha256(library).hexdigest() == UPLOT_SHA256
+    assert "MIT License" in (STATIC / "uplot" / "LICENSE").read_text("utf-8")
+    assert re.search(SINKS, library.decode()) is None
+    assert (
+        re.search(r"fetch\(|XMLHttpRequest|WebSocket|sendBeacon|localStorage|document\.cookie", library.decode())
+        is None
+    )
 
 
 def test_colours_are_given_for_light_and_dark() -> None:

@@ -11,6 +11,7 @@ const overview = new Overview(feed);
 let status = null;
 let milestones = {};
 let orderPage = null;
+let fresh = null; // a page that keeps itself fresh: `update` takes each status, `refresh` reads what it shows
 let turn = 0; // grows with every navigation, so that a late answer does not draw over another page
 
 function route() {
@@ -30,7 +31,7 @@ function decoded(part) {
 async function navigate() {
   turn += 1;
   const [mine, { name, parts, query }] = [turn, route()];
-  orderPage = null;
+  [orderPage, fresh] = [null, null];
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.page === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -45,9 +46,14 @@ async function navigate() {
   } else if (name === "orders" && !parts.length) {
     page = await ordersPage(query, status, () => mine === turn);
   } else if (name === "machines" && !parts.length) {
-    page = await machinesPage();
+    fresh = new MachinesPage(status, milestones);
+    page = fresh.page;
+  } else if (name === "history" && !parts.length) {
+    fresh = new HistoryPage(query, status);
+    page = fresh.page;
   }
   if (mine !== turn) return;
+  fresh?.refresh?.();
   document.title = name === "overview" ? "fulfilld" : `${parts.length ? parts.join(" / ") : name} – fulfilld`;
   view.replaceChildren(...page);
 }
@@ -55,15 +61,6 @@ async function navigate() {
 function noSuchPage() {
   return [el("h1", { class: "head" }, "No such page"),
     el("p", { class: "panel empty" }, "There is nothing at ", el("code", { class: "wrap" }, location.hash), ". ", el("a", { href: "#/" }, "To the overview"))];
-}
-
-async function machinesPage() {
-  const platforms = [...new Set((status?.shops ?? []).map((shop) => shop.platform))];
-  const pictures = await Promise.all(platforms.map((platform) => picture(platform, null)));
-  const sections = platforms.map((platform, index) => el("section", {}, el("h2", {}, platform),
-    el("div", { class: "panel picture" }, pictures[index] ?? el("p", { class: "empty" }, "This picture could not be read."))));
-  const hint = el("p", { class: "soft" }, "Solid boxes can be asked for; dashed ones are seen and never set; dotted ones are our record only.");
-  return [el("h1", { class: "head" }, "Machines"), hint, el("br"), ...(sections.length ? sections : [el("p", { class: "panel empty" }, "No shop, so no machine to show.")])];
 }
 
 async function refreshStatus() {
@@ -83,6 +80,7 @@ async function refreshStatus() {
   showDaemon(status.daemon ?? {});
   showShopChoice(status.shops ?? []);
   overview.update(status, milestones);
+  fresh?.update?.(status);
 }
 
 /** Says something at the top. What the status says goes with the next status, an answer to a search stays longer. */
@@ -144,4 +142,4 @@ await refreshStatus();
 await navigate();
 follow(Math.max(0, (status?.totals?.events_last_cursor ?? 0) - FEED_BACKLOG), refreshSoon, (how) => feed.live(how));
 setInterval(keepMomentsFresh, 1000);
-setInterval(() => { if (!document.hidden) { refreshStatus(); orderPage?.refresh(); } }, STATUS_SECONDS * 1000);
+setInterval(() => { if (!document.hidden) { refreshStatus(); orderPage?.refresh(); fresh?.refresh?.(); } }, STATUS_SECONDS * 1000);

@@ -1,14 +1,12 @@
 // One order: where it stands, its targets, what happened, where it is on the map.
 
-const TIMELINE_LENGTH = 100;
-
 /** Shows one order and keeps it fresh. `refresh` reads it again. */
 class OrderPage {
   constructor(shop, id) {
     [this.shop, this.id] = [shop, id];
-    [this.facts, this.targets, this.timeline, this.map] = [el("div"), el("section"), el("section"), el("section")];
+    [this.facts, this.steps, this.targets, this.timeline, this.map] = [el("div"), el("section"), el("section"), el("section"), el("section")];
     this.payload = this.payloadPanel();
-    this.page = [el("div", { class: "head" }, el("h1", { class: "wrap" }, `${shop} / ${id}`)), this.facts,
+    this.page = [el("div", { class: "head" }, el("h1", { class: "wrap" }, `${shop} / ${id}`)), this.facts, this.steps,
       el("div", { class: "columns" }, el("div", {}, this.targets, this.map, this.payload), this.timeline)];
     this.here = undefined;
   }
@@ -25,7 +23,8 @@ class OrderPage {
     const { timeline, ...rest } = order;
     show(this.facts, rest, () => orderFacts(order));
     show(this.targets, order.targets, () => orderTargets(order.targets ?? []));
-    show(this.timeline, timeline, () => orderTimeline(timeline ?? []));
+    show(this.steps, [order.situation, order.targets, timeline], () => stepper(order, timeline ?? []));
+    show(this.timeline, timeline, () => story(timeline ?? []));
     if (this.here !== order.state) {
       this.here = order.state;
       // a shop that left the config has no machine of its own any more
@@ -93,14 +92,4 @@ function orderTargets(targets) {
     (target.plan ?? []).length > 0 && el("ol", { class: "plan" }, el("li", { class: "soft" }, target.plan[0].from), target.plan.map((step) =>
       el("li", {}, badge(`${step.step} ${step.status === "next" ? "" : step.status}`.trim(), tones[step.status]), step.to !== step.from && el("span", { class: "soft" }, step.to)))),
     (target.unused ?? []).length > 0 && el("p", { class: "soft" }, `No use on this platform for: ${target.unused.join(", ")}`))))];
-}
-
-function orderTimeline(events) {
-  const newest = [...events].sort((a, b) => b.cursor - a.cursor);
-  const line = (event) => eventLine(event, null);
-  const list = el("ol", { class: "panel rows timeline" }, newest.length ? newest.slice(0, TIMELINE_LENGTH).map(line)
-    : el("li", { class: "empty" }, "Nothing is kept of this order's past."));
-  const rest = newest.slice(TIMELINE_LENGTH);
-  const all = rest.length > 0 && el("button", { type: "button", onclick: () => { list.append(...rest.map(line)); all.remove(); } }, `${count(rest.length)} older`);
-  return [el("h2", {}, "Timeline"), list, all];
 }
