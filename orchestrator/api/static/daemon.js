@@ -50,7 +50,7 @@ function parsed(text, reviver) {
 const EVENT_TYPES = [
   "order.imported", "order.updated", "order.refreshed", "order.payment_settled", "order.drifted", "order.blocked",
   "order.released", "order.held", "order.cancelled", "order.returned", "order.announced", "order.attention",
-  "order.attention_ended", "import.rejected", "target.submitted", "target.reached", "target.failed", "target.cancelled",
+  "order.attention_ended", "order.operated", "import.rejected", "target.submitted", "target.reached", "target.failed", "target.cancelled",
   "step.started", "step.done", "step.failed", "parcel.recorded", "read.failed", "shop.paused",
   "shop.resumed", "shop.access_denied", "shop.left", "shop.returned",
   "shop.webhooks_missing", "shop.webhooks_registered", "sync.completed", "sync.failed", "product.created",
