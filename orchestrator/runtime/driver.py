@@ -32,7 +32,7 @@ from orchestrator.runtime.access import report_failure
 from orchestrator.runtime.admission import Admission
 from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.rules import Rules
-from orchestrator.runtime.walk_turns import WalkTurns
+from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from statemachines.machine import PlatformMachine
 from storage.errors import StoreError
 from storage.leases import fence
@@ -60,6 +60,7 @@ class ShopServices:
     checkpoints: Checkpoints
     metrics: Metrics
     walk_turns: WalkTurns = field(default_factory=WalkTurns)
+    short_turns: WalkTurns = field(default_factory=short_turns)
 
     @property
     def policy(self) -> Policy:

@@ -3,10 +3,8 @@ could not get, so that a large import gets through in spite of failures."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 from orchestrator.platforms.client import Page
 from orchestrator.platforms.failures import Inconsistent
@@ -16,8 +14,6 @@ from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.pages_watch import PagesWatch
 from orchestrator.runtime.row_reads import RowReads
 from statemachines.target import Json
-
-AskPage: TypeAlias = Callable[[], Awaitable[Page]]
 
 _TRIES_AT_A_PAGE = 5
 
@@ -68,22 +64,16 @@ class ListWalk:
             del page  # or all shops that wait for a turn would have their last one in memory
 
     async def _take_page(self, position: Json, cursor: Json, tally: Tally) -> Page:
-        """Asks for a page and adopts what it shows as a whole. A page of a list that may be long waits for its turn:
-        the first one of what changed since the last sync is mostly the only one."""
-        if position is not None and cursor is None:
-            return await self._page(position, cursor, tally, lambda call: call())
-        async with self._services.walk_turns.turn() as turn:
-            return await self._page(position, cursor, tally, turn.during)
-
-    async def _page(
-        self, position: Json, cursor: Json, tally: Tally, during: Callable[[AskPage], Awaitable[Page]]
-    ) -> Page:
+        """Asks for a page and adopts what it shows as a whole, in its turn. The first page of what changed since the
+        last sync is mostly the only one, and short."""
         services = self._services
-        read_at = services.clock.now_ms()
-        list_page = partial(services.client.list_page, position, cursor)
-        page = await during(partial(ask, services, "list", list_page))
-        self._stuck = 0
-        await self._adoption.adopt_page(page, read_at, tally)
+        is_short = position is not None and cursor is None
+        async with (services.short_turns if is_short else services.walk_turns).turn() as turn:
+            read_at = services.clock.now_ms()
+            list_page = partial(services.client.list_page, position, cursor)
+            page = await turn.during(partial(ask, services, "list", list_page))
+            self._stuck = 0
+            await self._adoption.adopt_page(page, read_at, tally)
         return page
 
     def _take_up(self, position: Json) -> Json:

@@ -34,7 +34,7 @@ from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, ShopsFacts
 from orchestrator.runtime.rules import Rules
 from orchestrator.runtime.wakeups import DueWakeups, Wakeups
-from orchestrator.runtime.walk_turns import WalkTurns
+from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError
 from storage.identity import read_identity
@@ -80,7 +80,7 @@ class Supervisor:
         self._store = store
         self._leases = Leases(store, node, clock)
         self._due = DueWakeups(store)
-        self._walk_turns = WalkTurns()
+        self._walk_turns, self._short_turns = WalkTurns(), short_turns()
         self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics
         self._config: Config | None = None
         self._entries: dict[str, _Entry] = {}
@@ -287,6 +287,7 @@ class Supervisor:
             checkpoints=self._checkpoints,
             metrics=self._metrics,
             walk_turns=self._walk_turns,
+            short_turns=self._short_turns,
         )
         interval = shop.poll.interval_seconds if shop.poll.enabled else None
         is_first = shop.name not in self._worked_for

@@ -1,16 +1,20 @@
-"""Turns at long lists: a few pages at once are asked for and taken in, whatever the number of shops.
+"""Turns at lists: a few pages at once are asked for and taken in, whatever the number of shops.
 
-A page of a list is large in memory, and hundreds of shops that are followed for the first time would have as many at
-once. So a sync that goes through more than what changed lately waits for a turn before each page. A turn is held while
-the platform is asked and the page is taken in, not while rows are read one by one.
+A page of a list is large in memory, and hundreds of shops that are followed for the first time, or that a daemon which
+starts takes up again, would have as many at once. So a sync waits for a turn before each page. A turn is held while the
+platform is asked and the page is taken in, not while rows are read one by one.
 
 A platform that does not answer must not keep the others waiting: who waits for a turn takes over that of a call that
 has been out for a second. When it answers after all, it waits for another one. A few may be taken over, not all: on
 a machine that is overloaded every call takes long, and each comes back with a page.
+
+What changed since the last sync is mostly a short page, and all shops ask for it once a minute: it has turns of its
+own (`short_turns`), more of them, and any may be taken over, for a thousand shops must get theirs in time.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -22,14 +26,21 @@ T = TypeVar("T")
 _AT_ONCE = 4
 _PATIENCE_SECONDS = 1.0
 _MOST_TAKEN_OVER = 8
+_SHORT_AT_ONCE = 16
+_SHORT_PATIENCE_SECONDS = 0.25
 
 
 class WalkTurns:
     """Of all shops of a process."""
 
-    def __init__(self, at_once: int = _AT_ONCE, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        at_once: int = _AT_ONCE,
+        patience_seconds: float = _PATIENCE_SECONDS,
+        most_taken_over: float = _MOST_TAKEN_OVER,
+    ) -> None:
         self._turns = anyio.Semaphore(at_once)
-        self._patience = patience_seconds
+        self._patience, self._most_taken_over = patience_seconds, most_taken_over
         self._out: dict[Turn, float] = {}  # turns whose call is out, and since when
         self._taken_over: set[Turn] = set()  # those whose call is still out
 
@@ -54,7 +65,7 @@ class WalkTurns:
 
     def _take_over(self, before: float) -> None:
         for turn, since in list(self._out.items()):
-            if since <= before and len(self._taken_over) < _MOST_TAKEN_OVER:
+            if since <= before and len(self._taken_over) < self._most_taken_over:
                 del self._out[turn]
                 self._taken_over.add(turn)
                 turn.is_held = False
@@ -68,6 +79,11 @@ class WalkTurns:
         """The turn's call is out no more."""
         self._out.pop(turn, None)
         self._taken_over.discard(turn)
+
+
+def short_turns() -> WalkTurns:
+    """Turns at pages that are mostly short."""
+    return WalkTurns(_SHORT_AT_ONCE, _SHORT_PATIENCE_SECONDS, math.inf)
 
 
 class Turn:

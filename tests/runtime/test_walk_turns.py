@@ -14,7 +14,7 @@ import pytest
 from orchestrator.platforms.client import OrderSnapshot, Page
 from orchestrator.platforms.failures import Transient
 from orchestrator.platforms.selldone.client import SelldoneClient
-from orchestrator.runtime import supervisor
+from orchestrator.runtime import supervisor, walk_turns
 from orchestrator.runtime.list_adoption import ListAdoption
 from orchestrator.runtime.walk_turns import WalkTurns
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
@@ -39,6 +39,7 @@ class Crowd:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No turn is taken over, however loaded the machine is."""
     monkeypatch.setattr(supervisor, "WalkTurns", partial(WalkTurns, patience_seconds=600))
+    monkeypatch.setattr(walk_turns, "_SHORT_PATIENCE_SECONDS", 600)
 
 
 @pytest.mark.usefixtures("patient")
@@ -64,6 +65,60 @@ async def test_first_syncs_have_a_few_pages_at_once_whatever_the_number_of_shops
         await floor.event("sync.completed", count=12)
         assert len(await floor.orders()) == 36
         assert 1 < crowd.most <= 4
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_start_takes_up_a_few_shops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd, list_page, adopt_page = Crowd(), SelldoneClient.list_page, ListAdoption.adopt_page
+    taken, all_taken = 0, anyio.Event()
+
+    async def listed(client: SelldoneClient, position: Any, cursor: Any) -> Page:
+        assert position is not None
+        crowd.enter()
+        for _ in range(50):
+            await anyio.lowlevel.checkpoint()
+        return await list_page(client, position, cursor)
+
+    async def adopted(adoption: ListAdoption, *given: Any) -> None:
+        nonlocal taken
+        await adopt_page(adoption, *given)
+        crowd.leave()
+        taken += 1
+        if taken == 24:
+            all_taken.set()
+
+    sandbox = Sandbox(SandboxSettings(orders=1, shops=24))
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path)
+        async with working_on(sandbox, config, tmp_path) as floor:
+            await floor.event("sync.completed", count=24)
+        monkeypatch.setattr(SelldoneClient, "list_page", listed)
+        monkeypatch.setattr(ListAdoption, "adopt_page", adopted)
+        with anyio.fail_after(30):
+            async with working_on(sandbox, config, tmp_path):
+                await all_taken.wait()
+    assert 1 < crowd.most <= 16
+
+
+async def test_short_pages_of_platforms_that_are_silent_keep_no_others_waiting() -> None:
+    turns, answered, done = walk_turns.short_turns(), anyio.Event(), []
+
+    async def walk(name: str, call: Any) -> None:
+        async with turns.turn() as turn:
+            await turn.during(call)
+        done.append(name)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            for number in range(100):
+                group.start_soon(walk, f"silent {number}", answered.wait)
+            await anyio.lowlevel.checkpoint()
+            async with anyio.create_task_group() as others:
+                for number in range(5):
+                    others.start_soon(walk, f"answers {number}", anyio.lowlevel.checkpoint)
+            assert sorted(done) == [f"answers {number}" for number in range(5)]
+            answered.set()
+    assert len(done) == 105
 
 
 @pytest.mark.usefixtures("patient")
