@@ -34,12 +34,13 @@ GENERATORS := $(VENV)/generators
 PEERS := $(VENV)/peers
 SUITE ?= check
 COVERAGE_BELOW ?= 90
+BESIDE := $(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 # What was compiled once stays so where a machine forbids it too: the tests start Python hundreds of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all quick lint check generators vendure coverage docs bench peers chaos install lock clean
+.PHONY: help demo test test-all quick lint check generators vendure vendure-server tryton tryton-company coverage docs bench peers chaos install lock clean
 .DEFAULT_GOAL := test
 
 help:
@@ -48,7 +49,11 @@ help:
 demo: $(VENV)/installed
 	@$(BIN)/fulfilld demo
 
-test: lint check $(if $(PYTEST_ARGS),,vendure tryton)
+# What is fetched and installed waits most of its time, and lint has one core.
+test: $(VENV)/installed-for-tests
+	@$(BESIDE) lint generators $(if $(PYTEST_ARGS),,$(SITE)/installed vendure-server tryton-company)
+	@$(MAKE) --no-print-directory check
+	@$(if $(PYTEST_ARGS),,$(BESIDE) vendure tryton)
 
 check: $(VENV)/installed-for-tests generators
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
@@ -59,15 +64,19 @@ generators: $(VENV)/installed-for-tests
 	@$(MAKE) --silent --no-print-directory $(GENERATORS)/installed || true
 
 # The plug-in is installed beside our own packages and not among them: nothing else sees it.
-vendure: $(VENV)/installed-for-tests $(SITE)/installed
-	@$(MAKE) --silent --no-print-directory $(VENDURE)/server/node_modules/installed || true
+vendure: $(VENV)/installed-for-tests $(SITE)/installed vendure-server
 	@PYTHONPATH=$(SITE) VENDURE_SERVER=$(CURDIR)/$(VENDURE)/server \
 	$(BIN)/python -m pytest -p tests.support.skips -n auto --dist worksteal $(VENDURE)/tests $(PYTEST_ARGS)
 
+vendure-server:
+	@$(MAKE) --silent --no-print-directory $(VENDURE)/server/node_modules/installed || true
+
 # Tryton has an environment of its own; the tests that need it say so where it cannot be installed.
-tryton: $(VENV)/installed-for-tests
-	@$(MAKE) --silent --no-print-directory $(TRYTON)/installed || true
+tryton: $(VENV)/installed-for-tests tryton-company
 	@TRYTON=$(CURDIR)/$(TRYTON) $(BIN)/python -m pytest -p tests.support.skips $(ERP)/tests $(PYTEST_ARGS)
+
+tryton-company: $(VENV)/installed-for-tests
+	@$(MAKE) --silent --no-print-directory $(TRYTON)/installed || true
 
 # Without property tests, and without the one file of config that spoils each key in turn: half of all the time by itself.
 quick: $(VENV)/installed-for-tests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ __all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
 # How long examples take to draw says something of a machine's load, and nothing of what is tested.
 settings.register_profile("patient", parent=settings(), suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_collection_finish() -> None:
+    """What is known by now stays to the end: collections of garbage need not look through it time and again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -30,6 +30,7 @@ LACKS_A_MODULE = "import pytest\n\npytest.importorskip('frobnicator')\n"
 def run(folder: Path, text: str, ci: str | None, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(text)
     environ = {key: value for key, value in os.environ.items() if key != "CI" and not key.startswith("PYTEST")}
+    environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin"}  # others take a second to load
     environ |= {"PYTHONPATH": str(ROOT)} | ({} if ci is None else {"CI": ci})
     own = ["-c", os.devnull, "--rootdir", str(folder), "-p", "tests.support.skips", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", *own, *options, str(folder)]

@@ -28,6 +28,7 @@ def installed(tmp_path: Path) -> dict[str, str]:
     (info / "entry_points.txt").write_text(f"[{GROUP}]\nexample = tests.plugins.example_platform:PLATFORM\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\nmarkers = e2e\n  crash\n")
     kept = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
+    kept |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_asyncio.plugin"}  # others take a second
     return {**kept, "PYTHONPATH": os.pathsep.join([str(info.parent), str(ROOT)])}
 
 

@@ -65,6 +65,7 @@ personal = st.text(alphabet="0123456789@+ é", min_size=1)
 documents = st.recursive(
     personal | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner) | st.dictionaries(names | personal, inner),
+    max_leaves=20,
 )
 
 

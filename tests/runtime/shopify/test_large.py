@@ -102,8 +102,9 @@ async def test_parts_of_it_leave_as_they_are_asked_for(tmp_path: Path) -> None:
         assert nothing_went_wrong(sandbox)
 
 
-@pytest.mark.parametrize("fault", LOSSES)
-@pytest.mark.parametrize("items", [None, 600])
+@pytest.mark.parametrize(
+    ("fault", "items"), [*((fault, None) for fault in LOSSES), ("drop_after", 600), ("drop_before", 600)]
+)
 async def test_whatever_answers_are_lost_each_line_leaves_once(tmp_path: Path, fault: str, items: int | None) -> None:
     sandbox = large(pieces=2)
     async with floor_of(sandbox, tmp_path) as floor:
