@@ -14,6 +14,7 @@ from orchestrator.cli.commands import (
     consumer,
     delivery,
     feed,
+    history,
     machines,
     orders,
     page,
@@ -46,7 +47,9 @@ config_commands = typer.Typer(
     help="Check the config file, or print its schema or an example.", no_args_is_help=True, rich_markup_mode=None
 )
 delivery_commands = typer.Typer(
-    help="Pause or resume the pushes of events to the ERP.", no_args_is_help=True, rich_markup_mode=None
+    help="Show, test, repeat, pause or resume the pushes of events to the ERP.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 consumer_commands = typer.Typer(
@@ -60,6 +63,7 @@ app.command("orders")(orders.orders)
 app.command("order")(orders.order)
 app.command("submit", cls=WaitCommand)(targets.submit)
 app.command("events")(feed.events)
+app.command("history")(history.history)
 app.command("retry")(orders.retry)
 app.command("skip")(orders.skip)
 app.command("hold")(orders.hold)

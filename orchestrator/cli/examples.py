@@ -34,6 +34,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "pause": ("fulfilld pause acme --reason stocktaking",),
     "resume": ("fulfilld resume acme",),
     "sync": ("fulfilld sync acme --wait",),
+    "history": ("fulfilld history", "fulfilld history --step hour --since 7d --shop acme"),
     "delivery": ("fulfilld delivery list",),
     "delivery list": ("fulfilld delivery list",),
     "delivery attempts": (

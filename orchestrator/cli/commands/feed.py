@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli import completion
-from orchestrator.cli.commands.options import Include, OfShop, client_of, exact_json, included
+from orchestrator.cli.commands.options import Include, OfShop, client_of, exact_json, included, instant_given
 from orchestrator.event_types import EVENT_TYPES
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def events(
 
     query: Query = {"shop": shop, "order": order, "type": ",".join(types or ()) or None}
     query = {**query, "include": included(include)}
-    beginning = {"tail": tail, "since": None if since is None else _instant(since)}
+    beginning = {"tail": tail, "since": None if since is None else instant_given(since)}
     for page in _pages(client_of(context), after, query, is_following=follow, beginning=beginning):
         if include:
             sys.stdout.writelines(exact_json(event) + "\n" for event in page)
@@ -95,17 +95,6 @@ def dump(
     except OSError as error:
         raise Failure(f"{output} cannot be written: {error.strerror or error}") from None
     sys.stderr.write(f"{output} has {lines} lines\n")
-
-
-def _instant(given: str) -> str:
-    """Raises typer.BadParameter."""
-    from orchestrator.cli.instants import instant_of
-    from orchestrator.clock import Clock
-
-    try:
-        return instant_of(given, Clock().now_ms())
-    except ValueError as error:
-        raise typer.BadParameter(f"--since {error}") from None
 
 
 def _pages(

@@ -97,3 +97,14 @@ def key_header(key: str | None) -> dict[str, str]:
 def reason_body(reason: str | None) -> dict[str, Any] | None:
     """The body of an action that may carry a reason."""
     return None if reason is None else {"reason": reason}
+
+
+def instant_given(since: str) -> str:
+    """An instant as `--since` takes it, for a query. Raises typer.BadParameter."""
+    from orchestrator.cli.instants import instant_of
+    from orchestrator.clock import Clock
+
+    try:
+        return instant_of(since, Clock().now_ms())
+    except ValueError as error:
+        raise typer.BadParameter(f"--since {error}") from None
