@@ -58,10 +58,19 @@ class Chance:
 
     def target_id(self, now_ms: int) -> str:
         """A new target id: UUIDv7 (RFC 9562), so ids sort by time."""
-        value = (now_ms & (2**48 - 1)) << 80 | self.rng.getrandbits(80)
-        value = value & ~(0xF << 76) | 0x7 << 76
-        value = value & ~(0x3 << 62) | 0x2 << 62
-        return str(UUID(int=value))
+        return self.target_ids(now_ms, 1)[0]
+
+    def target_ids(self, now_ms: int, count: int) -> list[str]:
+        """As many of them: the system is asked for randomness once."""
+        random_bits = self.rng.getrandbits(80 * count)
+        return [_uuid7(now_ms, random_bits >> 80 * n & (2**80 - 1)) for n in range(count)]
+
+
+def _uuid7(now_ms: int, random_bits: int) -> str:
+    value = (now_ms & (2**48 - 1)) << 80 | random_bits
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(UUID(int=value))
 
 
 def rfc3339(ms: int) -> str:

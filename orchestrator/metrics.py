@@ -169,9 +169,9 @@ class Metrics:
         self._syncs[shop, result].inc()
         self._sync_seconds[(shop,)].observe(seconds)
 
-    def target_submitted(self, shop: str) -> None:
-        """A target was accepted."""
-        self._submitted[(shop,)].inc()
+    def target_submitted(self, shop: str, targets: int = 1) -> None:
+        """Targets were accepted."""
+        self._submitted[(shop,)].inc(targets)
 
     def target_finished(self, shop: str, status: str) -> None:
         """A target ended. `status`: `reached`, `failed` or `cancelled`."""

@@ -9,12 +9,12 @@ on rows as they are by then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from storage.events import EventRow, append_rows
 from storage.moves import Place
-from storage.orders import SAVE_FENCED, SAVE_SELDOM, SAVE_STEP
+from storage.orders import SAVE_FENCED, SAVE_SELDOM, SAVE_STEP, LostUpdate
 from storage.targets import SAVE_PROGRESS, write_pending_targets, write_target
 from storage.transaction import Row, Transaction
 
@@ -66,12 +66,8 @@ def save_changes(tx: Transaction, changes: Sequence[Change]) -> bool:
     steps = [(*change.step, change.epoch) for change in changes]
     if tx.execute_many(SAVE_FENCED, steps) != len(steps):
         return False
-    for sql, rows in (
-        (SAVE_SELDOM, [change.seldom for change in changes if change.seldom is not None]),
-        (SAVE_PROGRESS, [row for change in changes for row in change.progress]),
-    ):
-        if rows:
-            tx.execute_many(sql, rows)
+    for sql, rows in _further_rows(changes):
+        tx.execute_many(sql, rows)
     targets = [(change.shop, row) for change in changes for row in change.targets]
     if targets and not write_pending_targets(tx, targets):
         return False
@@ -79,3 +75,25 @@ def save_changes(tx: Transaction, changes: Sequence[Change]) -> bool:
     for change in changes:
         tx.moves.order(change.shop, *change.moved)
     return True
+
+
+def write_changes(tx: Transaction, changes: Sequence[Change]) -> None:
+    """Writes changes without an epoch, of orders that this transaction read, in a few statements. Raises LostUpdate
+    where one is stale all the same."""
+    if tx.execute_many(SAVE_STEP, [change.step for change in changes]) != len(changes):
+        raise LostUpdate("an order was changed meanwhile")
+    for sql, rows in _further_rows(changes):
+        tx.execute_many(sql, rows)
+    for change in changes:
+        for row in change.targets:
+            write_target(tx, change.shop, row)
+        tx.moves.order(change.shop, *change.moved)
+    append_rows(tx, [row for change in changes for row in change.events])
+
+
+def _further_rows(changes: Sequence[Change]) -> Iterator[tuple[str, list[Row]]]:
+    """What a step mostly leaves alone, and how far targets are, each with its statement."""
+    if seldom := [change.seldom for change in changes if change.seldom is not None]:
+        yield SAVE_SELDOM, seldom
+    if progress := [row for change in changes for row in change.progress]:
+        yield SAVE_PROGRESS, progress

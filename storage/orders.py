@@ -102,6 +102,19 @@ def get_orders(tx: Transaction, shop: str, orders: Sequence[str]) -> dict[str, O
     return {order.id: order for order in map(read_order, rows)}
 
 
+def orders_among(tx: Transaction, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Order]:
+    """As `get_orders`, of orders by their shops and ids."""
+    if not places:
+        return {}
+    marks = ", ".join(["(?, ?)"] * len(places))
+    rows = tx.query(
+        f"WITH wanted (of_shop, of_order) AS (VALUES {marks}) SELECT {COLUMNS} FROM wanted JOIN orders"  # noqa: S608
+        " ON shop = of_shop AND id = of_order",
+        [name for place in places for name in place],
+    )
+    return {(order.shop, order.id): order for order in map(read_order, rows)}
+
+
 def is_unchanged(tx: Transaction, known: Order, epoch: int) -> bool:
     """Whether an order is still as it was read, in one query with the fence. Raises StaleLease unless the lease of its
     shop is of this epoch."""

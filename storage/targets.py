@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from storage.damage import damage_problem, salvaged
 from storage.order_columns import dump_problem, load_problem
@@ -12,34 +13,55 @@ from storage.rows import Columns, DamagedRow
 from storage.text import dump_json, load_array, load_object
 from storage.transaction import Row, Transaction
 
+_INSERT = (
+    "INSERT INTO targets (id, shop, order_id, state, milestone, status, request, plan, steps_done, unused,"
+    " idempotency_key, request_hash, submitted_at, finished_at, problem)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class NewTarget(NamedTuple):
+    """A target to be added (its `seq` is ignored); `key` is its idempotency key, `request_hash` the body it came
+    with."""
+
+    target: Target
+    key: str | None
+    request_hash: str | None
+
+
+def insert_targets(tx: Transaction, new: Sequence[NewTarget]) -> list[Target]:
+    """Adds targets in one statement; returns them with their `seq`."""
+    seqs = tx.insert_many(_INSERT, [_new_row(each) for each in new])
+    for target, _, _ in new:
+        if target.finished_at is None:
+            tx.moves.target(target.shop, 1)
+    return [changed(target, seq=seq) for seq, (target, _, _) in zip(seqs, new, strict=True)]
+
 
 def insert_target(tx: Transaction, target: Target, key: str | None, request_hash: str | None) -> Target:
-    """Adds a target (its `seq` is ignored); `key` is its idempotency key, `request_hash` the body it came with."""
-    seq = tx.insert(
-        "INSERT INTO targets (id, shop, order_id, state, milestone, status, request, plan, steps_done, unused,"
-        " idempotency_key, request_hash, submitted_at, finished_at, problem)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            target.id,
-            target.shop,
-            target.order,
-            target.state,
-            target.milestone,
-            target.status.value,
-            dump_json(target.request),
-            _dump_plan(target.plan),
-            target.steps_done,
-            dump_json(target.unused),
-            key,
-            request_hash,
-            target.submitted_at,
-            target.finished_at,
-            dump_problem(target.problem),
-        ),
+    """Adds one target, as `insert_targets` does."""
+    return insert_targets(tx, [NewTarget(target, key, request_hash)])[0]
+
+
+def _new_row(new: NewTarget) -> Row:
+    target = new.target
+    return (
+        target.id,
+        target.shop,
+        target.order,
+        target.state,
+        target.milestone,
+        target.status.value,
+        dump_json(target.request),
+        _dump_plan(target.plan),
+        target.steps_done,
+        dump_json(target.unused),
+        new.key,
+        new.request_hash,
+        target.submitted_at,
+        target.finished_at,
+        dump_problem(target.problem),
     )
-    if target.finished_at is None:
-        tx.moves.target(target.shop, 1)
-    return changed(target, seq=seq)
 
 
 SAVE_PROGRESS = "UPDATE targets SET status = ?, steps_done = ? WHERE seq = ?"
@@ -128,8 +150,19 @@ def get_target(tx: Transaction, target: str, read: Callable[[Row], Target] = rea
 
 def target_by_key(tx: Transaction, key: str) -> tuple[Target, str] | None:
     """The target that was submitted with an idempotency key, and the hash of the body it came with."""
-    rows = tx.query(f"SELECT {_TARGET.sql}, request_hash FROM targets WHERE idempotency_key = ?", (key,))  # noqa: S608
-    return (_TARGET.read(rows[0][:-1]), rows[0][-1]) if rows else None
+    return targets_by_keys(tx, [key]).get(key)
+
+
+def targets_by_keys(tx: Transaction, keys: Sequence[str]) -> dict[str, tuple[Target, str]]:
+    """As `target_by_key`, of several keys; by key, those that were used."""
+    if not keys:
+        return {}
+    marks = ", ".join("?" * len(keys))
+    rows = tx.query(
+        f"SELECT {_TARGET.sql}, idempotency_key, request_hash FROM targets WHERE idempotency_key IN ({marks})",  # noqa: S608
+        keys,
+    )
+    return {row[-2]: (_TARGET.read(row[:-2]), row[-1]) for row in rows}
 
 
 def pending_targets(

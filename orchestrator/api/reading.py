@@ -100,9 +100,7 @@ def parse_json(raw: bytes, slug: str) -> Any:
         raise ApiError("malformed-json", "it is UTF-16 or UTF-32; send UTF-8 (PowerShell: -Encoding utf8)")
     try:
         text = raw.removeprefix(UTF8_MARK).decode("utf-8")
-        value = json.loads(
-            text, parse_constant=_no_constant, parse_float=exact_float, object_pairs_hook=_without_repetition
-        )
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ApiError("malformed-json", _place_and_words(text, error)) from None
     except UnicodeDecodeError as error:
@@ -159,6 +157,9 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=exact_float, object_pairs_hook=_without_repetition)
 
 
 def _depth_exceeds(value: Any, deepest: int) -> bool:

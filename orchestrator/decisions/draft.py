@@ -86,6 +86,7 @@ class Draft:
     `kept`: the content that the ERP was given before, to compare an observation with."""
 
     __slots__ = (
+        "_added",
         "_cause",
         "_ended",
         "_events",
@@ -117,6 +118,7 @@ class Draft:
         self.intent_target = intent_target
         self.kept = kept
         self._cause = cause
+        self._added: set[str] = set()
         self._progressed: dict[str, Target] = {}
         self._rewritten: dict[str, Target] = {}
         self._events: list[NewEvent] = []
@@ -259,11 +261,18 @@ class Draft:
         if target.status.is_end:
             self.targets = [known for known in self.targets if known.id != target.id]
             self._ended[target.id] = target
+        if target.id in self._added:
+            return
         if is_progress_only and target.id not in self._rewritten:
             self._progressed[target.id] = target
         else:
             self._progressed.pop(target.id, None)
             self._rewritten[target.id] = target
+
+    def add(self, target: Target) -> None:
+        """Puts a new target at the end of the queue: it is in no change, but added as this draft leaves it."""
+        self.targets.append(target)
+        self._added.add(target.id)
 
     def latest(self, target: Target) -> Target:
         """A target as this draft left it, pending or ended."""

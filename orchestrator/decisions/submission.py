@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,8 +16,9 @@ from orchestrator.decisions.problems import Help, problem_of
 from orchestrator.decisions.refusals import Refused
 from statemachines.machine import Milestone, OrderState, Plan, PlatformMachine, Refusal
 from statemachines.target import Json, TargetRequest
+from storage.changes import write_changes
 from storage.records import PlanEntry, Situation, Target, TargetStatus
-from storage.targets import insert_target
+from storage.targets import NewTarget, insert_targets
 from storage.transaction import Transaction
 
 
@@ -149,12 +151,18 @@ def _behind(draft: Draft, ctx: Context, refusal: Refused) -> Refused:
 def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) -> Target:
     """Puts the target into the order's queue and returns it; a target that is reached already ends at once.
 
-    Raises Refused; rolling the transaction back then undoes the replacement of targets.
+    Raises Refused; nothing was written then.
     """
+    return write_accepted(tx, [(draft, submission, take_in(draft, ctx, submission))], ctx.now)[0]
+
+
+def take_in(draft: Draft, ctx: Context, submission: Submission) -> Target:
+    """Puts the target into the draft's queue and returns it, to be written by `write_accepted`. Raises Refused; the
+    draft is of no use then."""
     plan = preview(draft, ctx, submission.request, submission.target_id)
     is_idle = not draft.targets and draft.order.intent is None
-    target = insert_target(tx, _target(submission, plan, ctx.now), submission.key, submission.digest())
-    draft.targets.append(target)
+    target = _target(submission, plan, ctx.now)
+    draft.add(target)
     steps = [step.step for step in plan.steps]
     data = {"state": plan.state, "milestone": plan.milestone, "steps": steps, **_request_data(submission.request)}
     draft.emit("target.submitted", target.id, **data)
@@ -163,8 +171,19 @@ def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) 
     elif is_idle:
         draft.remember_plan(ctx, target, submission.request, plan)
     settle(draft, ctx)
-    draft.save(tx, ctx.now)
-    return draft.latest(target)
+    return target
+
+
+def write_accepted(tx: Transaction, accepted: Sequence[tuple[Draft, Submission, Target]], now: int) -> list[Target]:
+    """Writes targets that drafts of different orders took in, all in a few statements; returns them as their drafts
+    left them. Their orders were read in this transaction."""
+    new = [
+        NewTarget(draft.latest(target), submission.key, None if submission.key is None else submission.digest())
+        for draft, submission, target in accepted
+    ]
+    targets = insert_targets(tx, new)
+    write_changes(tx, [draft.take_change(now) for draft, _, _ in accepted])
+    return targets
 
 
 def _request_data(request: TargetRequest) -> dict[str, Json]:

@@ -57,7 +57,10 @@ class DueWakeups:
 
     def of(self, shop: str) -> Wakeup:
         """The wake-up of this node's worker of a shop."""
-        return self._shops.setdefault(shop, Wakeup())
+        known = self._shops.get(shop)
+        if known is None:
+            known = self._shops[shop] = Wakeup()
+        return known
 
     def forget(self, shop: str) -> None:
         """The shop does not belong to this node any more."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +83,58 @@ async def test_an_order_that_has_to_be_read_first_holds_up_its_own_targets_alone
         first, *_ = await paused_floor_orders(floor)
         results = await floor.commands.submit_all([wanted("404"), wanted(first), wanted("404", "nonsense")])
         assert words(results) == [None, "delivered", None]
+
+
+def normal(text: str, results: list[Any]) -> str:
+    """Without what is by chance: ids of targets, and instants."""
+    for number, result in enumerate(results):
+        if isinstance(result, Accepted):
+            text = text.replace(result.target.id, f"target {number}")
+    return re.sub(r"\b1[0-9]{12}\b", "then", text)
+
+
+async def alone(floor: Shopfloor, each: Requested) -> Accepted | Refused:
+    try:
+        target = await floor.commands.submit(each.shop, each.order, each.request, key=each.key)
+    except Refused as refusal:
+        return refusal
+    return Accepted(target, None)
+
+
+async def outcome(floor: Shopfloor, asked: list[Requested], *, at_once: int) -> list[str]:
+    """What became of targets, of their orders and of the feed."""
+    results: list[Any] = []
+    for start in range(0, len(asked), at_once):
+        part = asked[start : start + at_once]
+        results += await floor.commands.submit_all(part) if at_once > 1 else [await alone(floor, part[0])]
+    shown = [
+        repr((each.target, "target")) if isinstance(each, Accepted) else repr((each.slug, str(each), each.extra))
+        for each in results
+    ]
+    rows = [repr(replace(each, content_hash="")) for each in await floor.orders()]
+    events = [repr((each.type, each.order, each.target, each.data)) for each in await floor.events()]
+    return [normal(each, results) for each in (*shown, *rows, *events)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_targets_that_came_together_are_accepted_as_each_by_itself(seed: int, tmp_path: Path) -> None:
+    found: list[list[str]] = []
+    for at_once in (1, 20):
+        (folder := tmp_path / str(at_once)).mkdir()
+        async with shopfloor(Sandbox(SandboxSettings(orders=8)), folder) as floor:
+            orders, chance = await paused_floor_orders(floor), random.Random(seed)
+            states = ["accepted", "preparing", "shipped", "delivered", "cancelled", "nonsense", "CheckQueue"]
+            asked = [
+                Requested(
+                    "acme",
+                    chance.choice(orders),
+                    TargetRequest(chance.choice(states), replace=chance.choice([None, None, True])),
+                    chance.choice([None, None, "k", "l", "m"]),
+                )
+                for _ in range(80)
+            ]
+            found.append(await outcome(floor, asked, at_once=at_once))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("at", range(3))

@@ -145,10 +145,11 @@ class _Bulk:
 
     async def _knows(self, shop: str) -> bool:
         """Whether there is or was such a shop. One that has left the config is refused by its own words later."""
-        if shop in self._services.node.shops():
-            return True
-        if shop not in self._known_shops:
-            self._known_shops[shop] = await self._services.queries.has_left(shop)
+        if not self._known_shops.get(shop):
+            if shop in self._services.node.shops():
+                self._known_shops[shop] = True
+            elif shop not in self._known_shops:
+                self._known_shops[shop] = await self._services.queries.has_left(shop)
         return self._known_shops[shop]
 
     async def _submit_units(self, receive: MemoryObjectReceiveStream[list[_Line]], group: TaskGroup) -> None:
