@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -104,12 +105,21 @@ class DaemonProcess:
         except _GONE as error:
             raise Unreachable from error
 
+    def _listens(self) -> bool:
+        """Whether a call is worth its while."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.socket))
+            except OSError:
+                return False
+            return True
+
     async def ready(self) -> None:
         """Waits until the daemon is ready. Raises Unreachable when it dies first."""
         with anyio.fail_after(30):
             while self.is_running:
                 try:
-                    if (await self.call("GET", "/v1/ready"))[0] == 200:
+                    if self._listens() and (await self.call("GET", "/v1/ready"))[0] == 200:
                         return
                 except Unreachable:
                     pass
