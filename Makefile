@@ -133,7 +133,7 @@ lock:
 	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" $(LOCK_ARGS) "$$@"; }; \
 	compile --group build pyproject.toml --extra test --output-file $(LOCK); \
-	compile --group build pyproject.toml --constraint $(LOCK) --output-file requirements/run.lock; \
+	compile --group build pyproject.toml --extra postgres --constraint $(LOCK) --output-file requirements/run.lock; \
 	compile --group pyproject.toml:generators --output-file requirements/generators.lock; \
 	compile --group pyproject.toml:peers --output-file requirements/peers.lock; \
 	compile $(ERP)/requirements.in --output-file $(ERP)/requirements.txt

@@ -27,12 +27,12 @@ _MOVE_PENDING = (
 
 def write_moves(tx: Transaction) -> None:
     """Writes how the counts moved so far: what an engine does before a transaction ends."""
-    for key, by in sorted(tx.moves.orders.items()):
-        if by:
-            tx.execute(_MOVE_ORDERS, (*key, by))
-    for shop, by in sorted(tx.moves.pending.items()):
-        if by:
-            tx.execute(_MOVE_PENDING, (shop, by))
+    for sql, rows in (
+        (_MOVE_ORDERS, [(*key, by) for key, by in sorted(tx.moves.orders.items()) if by]),
+        (_MOVE_PENDING, [(shop, by) for shop, by in sorted(tx.moves.pending.items()) if by]),
+    ):
+        if rows:
+            tx.execute_many(sql, rows)
     tx.moves.clear()
 
 

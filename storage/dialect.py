@@ -14,13 +14,14 @@ class Dialect:
     """How one kind of database spells it.
 
     `types` fills the `{name}` places of migrations: identity columns, byte strings, random text, tables that are kept
-    by their key. `barrier` stands before a column that must not use an index, `index_hint` behind a table that is to be
-    read by an index, whose name it has a place for. `row_lock` ends a SELECT whose rows nobody may change before the
-    transaction ends. `feed_claim` is a statement that makes every other transaction with events wait for the end of
-    this one; None where writes never overlap.
+    by their key; `text_type` is what a column of text is there. `barrier` stands before a column that must not use an
+    index, `index_hint` behind a table that is to be read by an index, whose name it has a place for. `row_lock` ends a
+    SELECT whose rows nobody may change before the transaction ends. `feed_claim` is a statement that makes every other
+    transaction with events wait for the end of this one; None where writes never overlap.
     """
 
     types: Mapping[str, str]
+    text_type: str = "TEXT"
     barrier: str = ""
     index_hint: str = ""
     row_lock: str = ""

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 ENGINES: Final[dict[str, str]] = {
     "sqlite": "storage.sqlite.engine:SqliteEngine",
+    "postgresql": "storage.postgres.engine:PostgresEngine",
 }
 """The class of each kind of database, by the scheme of its URLs: a new one is registered here."""
 
@@ -63,6 +64,11 @@ class Engine(Protocol):
     @property
     def url(self) -> str:
         """Where the data is, without secrets."""
+        ...
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What of the URL must never be shown."""
         ...
 
     @property
@@ -131,8 +137,11 @@ def _kind(url: str) -> type[Engine]:
     scheme, separator, _rest = url.partition("://")
     if not separator or scheme not in ENGINES:
         if scheme.split("+")[0] in ("postgres", "postgresql"):
-            raise ValueError("postgresql is not supported by this version - use sqlite:///FILE")
-        raise ValueError("must be sqlite:///FILE (relative to the config file) or sqlite:////ABSOLUTE/FILE")
+            raise ValueError("must begin with postgresql://, such as postgresql://fulfilld@db.example/fulfilld")
+        raise ValueError(
+            "must be sqlite:///FILE (relative to the config file), sqlite:////ABSOLUTE/FILE or "
+            "postgresql://USER@HOST/DATABASE"
+        )
     module, _, name = ENGINES[scheme].partition(":")
     kind: type[Engine] = getattr(import_module(module), name)
     return kind

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+_PUT_BACK = (
+    "stop it before the store is moved, removed or restored; put the files back, or a whole copy without -wal and -shm "
+    "beside it, and start the daemon again"
+)
+
 
 class StoreError(Exception):
     """The store failed."""
@@ -15,18 +20,16 @@ class StoreUnavailable(StoreError):
 
 
 class StoreLost(StoreUnavailable):
-    """The store's files are no longer the ones that were opened: nothing that is written can be believed any more."""
+    """The store is no longer ours: its files are no longer the ones that were opened, or another daemon has it. Nothing
+    that is written can be believed any more."""
 
-    def __init__(self, what: str) -> None:
-        self.what = what
-        super().__init__(
-            f"{what}: stop it before the store is moved, removed or restored; put the files back, or a whole copy "
-            "without -wal and -shm beside it, and start the daemon again"
-        )
+    def __init__(self, what: str, remedy: str = _PUT_BACK) -> None:
+        self.what, self.remedy = what, remedy
+        super().__init__(f"{what}: {remedy}")
 
     def again(self) -> StoreLost:
         """The same for another task: each raises one of its own."""
-        return StoreLost(self.what)
+        return StoreLost(self.what, self.remedy)
 
 
 class AnotherLog(StoreError):
@@ -79,7 +82,7 @@ class Holder:
 class StoreLocked(StoreError):
     """Another daemon holds the store. `holder` says which one; the text is one sentence for a person."""
 
-    def __init__(self, store: Path, holder: Holder) -> None:
+    def __init__(self, store: Path | str, holder: Holder) -> None:
         super().__init__(f"the store {store} is held by {holder}; stop it first, or wait for it with --standby")
         self.store = store
         self.holder = holder
@@ -96,3 +99,10 @@ class StoreLockUnusable(StoreError):
             message = f"the lock file {path} cannot be used: {why}; let the daemon's user write there, on a local disk"
         super().__init__(message)
         self.path = path
+
+
+class StoreUnreachable(StoreLockUnusable):
+    """The server of the store cannot be asked for the lock."""
+
+    def __init__(self, message: str) -> None:
+        StoreError.__init__(self, message)

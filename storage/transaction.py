@@ -33,7 +33,7 @@ class Transaction(Protocol):
         ...
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> int:
-        """Runs an UPDATE or DELETE of one row for each of several, returns how many rows they changed in all. Raises
+        """Runs a statement that changes one row for each of several, returns how many rows they changed in all. Raises
         when one of them fails; then some may be done."""
         ...
 

@@ -73,9 +73,13 @@ def lost_directory(socket: Path) -> Path | None:
 class StorageSettings(Section):
     """Where everything is kept."""
 
-    url: Annotated[StoreUrl, Field(description="The store: sqlite:///FILE, relative to this file")] = (
-        "sqlite:///fulfilld.db"
-    )
+    url: Annotated[
+        StoreUrl,
+        Field(
+            description="The store: sqlite:///FILE, relative to this file, or postgresql://USER@HOST/DATABASE",
+            repr=False,
+        ),
+    ] = "sqlite:///fulfilld.db"
 
     @property
     def engine(self) -> Engine:

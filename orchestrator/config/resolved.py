@@ -195,7 +195,7 @@ class Config:
 
     def secret_values(self) -> frozenset[str]:
         """Every secret of the config in the clear, for the log's mask and for nothing else."""
-        found = {*_secrets(self.api), *_secrets(self.delivery)}
+        found = {*self.storage.engine.secrets, *_secrets(self.api), *_secrets(self.delivery)}
         for shop in self.shops.values():
             found.update(_secrets(shop.options))
             found.update(_secrets(shop.webhook_secrets))

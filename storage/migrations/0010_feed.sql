@@ -1,7 +1,7 @@
 -- Which store this is: whoever reads the feed has to notice when a copy took its place.
 
 CREATE TABLE store_identity (
-    only BIGINT PRIMARY KEY CHECK (only = 1),
+    "only" BIGINT PRIMARY KEY CHECK ("only" = 1),
     -- The feed's id. A copy that is started gets another one: from there on its cursors mean other events.
     feed TEXT NOT NULL,
     -- Where the daemon last worked on it; null before its first start, and where the machine has no id.
@@ -13,4 +13,4 @@ CREATE TABLE store_identity (
     forgotten BIGINT NOT NULL DEFAULT 0
 );
 
-INSERT INTO store_identity (only, feed) VALUES (1, {random});
+INSERT INTO store_identity ("only", feed) VALUES (1, {random});

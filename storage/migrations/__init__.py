@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
+from storage.dialect import Dialect
 from storage.errors import NewerStore
 from storage.transaction import Transaction
 
@@ -42,7 +44,7 @@ def all_migrations() -> list[Migration]:
 def migrate(tx: Transaction, now_ms: int) -> list[int]:
     """Brings the store to this version's schema; returns the versions that were applied.
 
-    `Dialect.types` fills the `{name}` places that databases spell differently (identity columns, byte strings).
+    `Dialect` fills the `{name}` places that databases spell differently (identity columns, byte strings).
     Raises NewerStore when the store was written by a later version.
     """
     tx.execute(_LEDGER)
@@ -56,7 +58,7 @@ def migrate(tx: Transaction, now_ms: int) -> list[int]:
         if migration.version in done:
             continue
         for statement in migration.statements():
-            tx.execute(_spelled(statement, tx.dialect.types))
+            tx.execute(_spelled(statement, tx.dialect))
         tx.execute(
             "INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)",
             (migration.version, migration.name, now_ms),
@@ -65,7 +67,7 @@ def migrate(tx: Transaction, now_ms: int) -> list[int]:
     return applied
 
 
-def _spelled(statement: str, types: Mapping[str, str]) -> str:
-    for name, text in types.items():
+def _spelled(statement: str, dialect: Dialect) -> str:
+    for name, text in dialect.types.items():
         statement = statement.replace("{" + name + "}", text)
-    return statement
+    return re.sub(r"\bTEXT\b", dialect.text_type, statement)

@@ -47,6 +47,11 @@ class SqliteEngine:
         return f"{PREFIX}{self.path}"
 
     @property
+    def secrets(self) -> Sequence[str]:
+        """A path is no secret."""
+        return []
+
+    @property
     def place(self) -> str:
         """The file's path, links followed."""
         return str(self.path.resolve())

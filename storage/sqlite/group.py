@@ -9,35 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from storage.changes import Change, save_change, save_changes
+from storage.changes import save_changes
 from storage.counts import write_moves
 from storage.moves import Moves
+from storage.pending import Pending
 from storage.sqlite.connection import SqliteTransaction
-from storage.transaction import Published, Transaction
-
-T = TypeVar("T")
-Unit = Callable[[Transaction], T]
-
-
-class Pending(Generic[T]):
-    """A unit that waits for its commit; then it has its result or its error. `change`: what it writes, if it is no more
-    than that."""
-
-    __slots__ = ("change", "error", "result", "unit")
-
-    def __init__(self, unit: Unit[T], change: Change | None = None) -> None:
-        self.unit = unit
-        self.change = change
-        self.result: T | None = None
-        self.error: Exception | None = None
-
-    @classmethod
-    def of(cls, change: Change) -> Pending[bool]:
-        """A change that waits; its result is that of `save_change`."""
-        return Pending(partial(save_change, change=change), change)
+from storage.transaction import Published
 
 
 def run_group(connection: sqlite3.Connection, group: Sequence[Pending[Any]]) -> list[Published]:

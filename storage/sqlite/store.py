@@ -18,9 +18,9 @@ from storage.changes import Change
 from storage.errors import NotAStore, StoreLost, StoreUnavailable
 from storage.migrations import migrate
 from storage.notices import LocalNotices
+from storage.pending import Unit
 from storage.sqlite.connection import Connection, SqliteTransaction, close_all, connect, take_part
 from storage.sqlite.footing import Footing, refuse_another_log
-from storage.sqlite.group import Unit
 from storage.sqlite.writer import Writer
 from storage.store import OnCommit, OnGroup, no_listener
 

@@ -21,9 +21,10 @@ from anyio.lowlevel import checkpoint
 
 from storage.changes import Change
 from storage.errors import StoreLost, StoreUnavailable
+from storage.pending import Pending, Unit
 from storage.sqlite.connection import BUSY_MS, Connection
 from storage.sqlite.footing import Footing
-from storage.sqlite.group import Pending, Unit, run_group
+from storage.sqlite.group import run_group
 from storage.store import OnCommit, OnGroup
 from storage.transaction import Published
 

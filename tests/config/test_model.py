@@ -315,8 +315,11 @@ def test_each_mistake_is_one_line_with_its_path_and_what_to_do(tmp_path: Path, t
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("postgresql://u:pass-word@h/db", "postgresql is not supported by this version"),
-        ("postgres+psycopg://u:pass-word@h/db", "postgresql is not supported by this version"),
+        ("postgres://u:pass-word@h/db", "must begin with postgresql://"),
+        ("postgresql+psycopg://u:pass-word@h/db", "must begin with postgresql://"),
+        ("postgresql://u:pass-word@h", "must name a database"),
+        ("postgresql://u:pass-word%zz@h/db", "must be postgresql://USER@HOST/DATABASE"),
+        ("postgresql://u:pass-word@h/db?pass-word=1", "must be postgresql://USER@HOST/DATABASE"),
         ("mysql://u:pass-word@h/db", "must be sqlite:///FILE"),
         ("sqlite://fulfilld.db", "must be sqlite:///FILE"),
         ("fulfilld.db", "must be sqlite:///FILE"),

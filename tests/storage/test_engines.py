@@ -26,12 +26,13 @@ def test_a_kind_that_is_not_known_is_refused_without_repeating_the_url(url: str,
 def test_every_kind_that_is_registered_can_be_loaded(engine: Engine) -> None:
     kinds = {engine_of(f"{scheme}:///x.db").url.partition(":")[0] for scheme in ENGINES}
     assert kinds == set(ENGINES)
-    assert engine_of(engine.url).url == engine.url
+    shown = engine_of(engine.url).url
+    assert engine_of(shown).url == shown, "what is shown says where it is"
 
 
 async def test_a_store_says_where_it_is_as_its_engine_does(engine: Engine) -> None:
     async with engine.open() as store:
-        assert store.url == engine.url
+        assert store.url == engine_of(engine.url).url
         assert store.state_directory == engine_of(engine.url).state_directory
         assert all(value >= 0 for value in store.gauges().values())
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from orchestrator.testing import postgres
 from storage.engines import open_store
 from storage.store import OnCommit, Store, no_listener
 
@@ -45,11 +46,17 @@ def _sqlite(folder: Path) -> str:
     return f"sqlite:///{folder}/fulfilld.db"
 
 
-SCRATCH: dict[str, Make] = {"sqlite": _sqlite}
+def _postgresql(_folder: Path) -> str:
+    return postgres.server().database()
+
+
+SCRATCH: dict[str, Make] = {"sqlite": _sqlite, "postgresql": _postgresql}
 """How an empty store of each registered engine is made."""
 
 
 @pytest.fixture(params=sorted(SCRATCH))
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An engine with an empty store of its own; a test that asks for it runs once on each."""
-    return Engine.on(request.param, SCRATCH[request.param], tmp_path)
+    yield Engine.on(request.param, SCRATCH[request.param], tmp_path)
+    if request.param == "postgresql":
+        postgres.server().forget()

@@ -1,0 +1,132 @@
+"""A PostgreSQL server for tests: one a process, made when it is first asked for, gone when the process is.
+
+It keeps nothing in the case of a power failure (`fsync=off`), and confirms as it does in earnest otherwise. Each store
+gets a database of its own, copied from one that has the tables.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+_START_SECONDS: Final = 60.0
+_SETTINGS: Final = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "on",
+    "shared_buffers": "32MB",
+    "max_connections": "60",
+    "log_min_messages": "panic",
+}
+_UNTIL_PARENT_ENDS: Final = '"$@" & server=$!; read _; kill -QUIT $server; wait $server; rm -rf "$FOLDER"'
+"""However the parent ends, its end of the pipe is closed then."""
+
+
+def programs() -> Path | None:
+    """The folder with `initdb` and `postgres`; Debian has them beside the path. None where there is none."""
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if (found := shutil.which("initdb")) is not None:
+        places.insert(0, Path(found).resolve().parent)
+    return next((place for place in places if (place / "initdb").exists() and (place / "postgres").exists()), None)
+
+
+class Server:
+    """A cluster of its own on a socket in a temporary folder."""
+
+    def __init__(self, tools: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="fulfilld-pg-"))
+        self._tools = tools
+        self._account: dict[str, Any] = {}
+        if os.geteuid() == 0:  # it refuses to run as root
+            account = pwd.getpwnam("postgres")
+            os.chown(self.folder, account.pw_uid, account.pw_gid)
+            self._account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        self._names = (f"t{number}" for number in count())
+        self._made: list[str] = []
+        where = ("-D", str(self.folder / "data"), "--no-sync")
+        self._call("initdb", *where, "-A", "trust", "-U", "fulfilld", "-E", "UTF8", "--locale", "C.UTF-8")
+        self._process = self._served()
+
+    def url(self, database: str) -> str:
+        """The URL of a database."""
+        return f"postgresql://fulfilld@/{database}?host={self.folder}"
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        name = next(self._names)
+        self._ask(f"CREATE DATABASE {name}")
+        self._made.append(name)
+        return self.url(name)
+
+    def forget(self) -> None:
+        """Drops what was made so far."""
+        while self._made:
+            self._ask(f"DROP DATABASE {self._made.pop()} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """Ends the server at once."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(_START_SECONDS)
+
+    def _served(self) -> subprocess.Popen[bytes]:
+        settings = [text for name, value in _SETTINGS.items() for text in ("-c", f"{name}={value}")]
+        serve = [str(self._tools / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), *settings]
+        process = subprocess.Popen(  # noqa: S603
+            ["/bin/sh", "-c", _UNTIL_PARENT_ENDS, "sh", *serve],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self.folder,
+            env={**os.environ, "FOLDER": str(self.folder)},
+            **self._account,
+        )
+        give_up_at = time.monotonic() + _START_SECONDS
+        while self._is_silent():
+            if time.monotonic() > give_up_at or process.poll() is not None:
+                raise RuntimeError("PostgreSQL did not start")
+            time.sleep(0.02)
+        return process
+
+    def _is_silent(self) -> bool:
+        import psycopg
+
+        try:
+            psycopg.connect(self.url("postgres")).close()
+        except psycopg.Error:
+            return True
+        return False
+
+    def _ask(self, sql: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql)
+
+    def _call(self, program: str, *arguments: str) -> None:
+        command: Sequence[str] = [str(self._tools / program), *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **self._account)  # noqa: S603
+
+
+@cache
+def server() -> Server:
+    """The server of this process. Skips the test where PostgreSQL is not installed, but fails in CI."""
+    tools = programs()
+    if tools is None:
+        message = "PostgreSQL is not installed (Debian: apt-get install postgresql): nothing on it is tried here"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return Server(tools)

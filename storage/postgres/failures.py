@@ -1,0 +1,42 @@
+"""What psycopg's errors mean for the store, in words for people and without secrets: libpq never shows a password."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import Error, errors
+
+from storage.errors import StoreUnavailable
+
+__all__ = ["Error", "is_of_the_server", "is_passing", "unavailable"]
+
+
+def is_of_the_server(error: Exception) -> bool:
+    """Whether an error says that the database or the way to it failed, not that the unit was wrong."""
+    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError))
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same transaction may well succeed at once: it stood in another one's way."""
+    return isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure))
+
+
+def unavailable(doing: str, where: str, error: BaseException) -> StoreUnavailable:
+    """The store's error. `doing`: writing or reading; `where`: the URL that may be shown."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    failure = StoreUnavailable(f"{doing} {where} failed: {said}; {_remedy(error)}")
+    failure.__cause__ = error
+    return failure
+
+
+def _remedy(error: BaseException) -> str:
+    match error:
+        case errors.ReadOnlySqlTransaction():
+            return "the server is a standby now; name all servers in storage.url, the daemon goes on with the primary"
+        case errors.TooManyConnections() | errors.ConfigurationLimitExceeded():
+            return "raise max_connections of the server, or end other connections; the daemon goes on by itself"
+        case errors.DiskFull():
+            return "free disk space on the server; the daemon goes on by itself"
+        case errors.InsufficientPrivilege() | errors.InvalidPassword() | errors.InvalidAuthorizationSpecification():
+            return "correct user, password or grants"
+        case _:
+            return "look after the server and the way to it; the daemon goes on by itself"

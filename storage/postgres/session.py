@@ -1,0 +1,263 @@
+"""The one connection that writes: a group in one transaction, and whether it was committed when nobody said so.
+
+A connection can break between the COMMIT and its answer. So each group moves the daemon's token in the table `writers`,
+in its own transaction; whoever connects anew moves it once more. That waits until the old transaction is over, so the
+token that is found then says whether it was committed, and one that comes late finds another token and does nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import psycopg
+import structlog
+
+from storage.changes import save_changes
+from storage.counts import write_moves
+from storage.errors import StoreUnavailable
+from storage.moves import Moves
+from storage.pending import Pending
+from storage.postgres.connection import FEED_PLACE, Connection, PostgresTransaction, connect, identities_of
+from storage.postgres.failures import is_of_the_server, is_passing, unavailable
+from storage.postgres.piece import NotAsExpected, Piece, Unprepared
+from storage.postgres.rows import Many, NotAskedFor
+from storage.transaction import Published, Value
+
+log = structlog.get_logger()
+
+_TRIES: Final = 5  # of a group that stood in another one's way
+_LOOK_UP_SECONDS: Final = 30.0
+"""How long whoever waits for a commit whose answer was lost is kept waiting for what became of it."""
+_LOOK_UP_EVERY_SECONDS: Final = 0.5
+
+_REGISTER: Final = (
+    "INSERT INTO writers (name, token, began_at) VALUES (%s, 1, %s)"
+    " ON CONFLICT (name) DO UPDATE SET token = writers.token + 1 RETURNING token"
+)
+_SINCE: Final = "SELECT cursor, shop, order_id, target, type FROM events WHERE cursor > %s ORDER BY cursor"
+
+
+class Session:
+    """Used in one thread at a time. `where`: the URL that may be shown; `name`: the writer's, the same in no other
+    process."""
+
+    def __init__(self, options: Mapping[str, str], where: str, name: str, now_ms: int) -> None:
+        self._options, self.where, self._name, self._now_ms = options, where, name, now_ms
+        self._connection: Connection | None = None
+        self._identities: dict[str, str] = {}
+        self._token = 0  # as the last commit left it
+        self._newest = 0  # cursor that was published
+        self._is_committing = False
+        self._idle: dict[str, Sequence[Value]] = {}
+        self._prepared: set[str] = set()
+
+    def open(self) -> None:
+        """Connects. Raises StoreUnavailable."""
+        try:
+            self._connect()
+        except psycopg.Error as error:
+            raise unavailable("opening", self.where, error) from error
+
+    def close(self) -> None:
+        """Leaves the server. Whoever comes after needs nothing of this."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.execute("DELETE FROM writers WHERE name = %s", (self._name,))
+            self._connection.close()
+
+    def run(self, group: Sequence[Pending[Any]]) -> list[Published]:
+        """Commits a group; answers what it published. Raises StoreUnavailable when it failed as a whole."""
+        try:
+            published = self._run(group)
+        except psycopg.Error as error:
+            raise unavailable("writing", self.where, error) from error
+        self._newest = max((each.cursor for each in published), default=self._newest)
+        return published
+
+    def _run(self, group: Sequence[Pending[Any]]) -> list[Published]:
+        tries = 0
+        while True:
+            tries += 1
+            is_new = self._connection is None
+            connection = self._connection or self._connect()
+            try:
+                return self._commit(connection, group)
+            except psycopg.Error as error:
+                if not connection.closed and not connection.broken:
+                    if tries >= _TRIES or not (is_passing(error) or isinstance(error, NotAsExpected)):
+                        raise
+                    if isinstance(error, NotAsExpected):  # the token is not ours any more: the row was deleted
+                        self._drop()
+                    continue
+                self._drop()
+                if self._is_committing:
+                    if self._was_kept(error):
+                        return self._published_since(group)
+                elif is_new or tries >= _TRIES:
+                    raise
+                # it broke while nobody used it, or nothing was kept: the group is run again
+
+    # -- one transaction ---------------------------------------------------------------------------------------------
+
+    def _commit(self, connection: Connection, group: Sequence[Pending[Any]]) -> list[Published]:
+        self._is_committing = False
+        try:
+            published = self._together_or_apart(connection, group)
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        self._token += 1
+        return published
+
+    def _together_or_apart(self, connection: Connection, group: Sequence[Pending[Any]]) -> list[Published]:
+        while True:
+            try:
+                return self._together(connection, group)
+            except NotAskedFor as unknown:
+                self._roll_back(connection)
+                Many.of(connection, unknown.sql)
+            except Unprepared as unknown:
+                self._roll_back(connection)
+                self._idle[unknown.sql] = unknown.idle
+            except _Apart:
+                self._roll_back(connection)
+                return self._apart(connection, group)
+
+    def _roll_back(self, connection: Connection) -> None:
+        self._prepared.clear()  # as psycopg does with a ROLLBACK
+        with suppress(psycopg.Error):  # a connection that is gone has nothing to roll back
+            if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                connection.execute("ROLLBACK")
+
+    def _together(self, connection: Connection, group: Sequence[Pending[Any]]) -> list[Published]:
+        moves = Moves()
+        changes = [pending.change for pending in group if pending.change is not None]
+        units = [pending for pending in group if pending.change is None]
+        try:
+            self._prepare(connection)
+            with connection.pipeline():
+                piece = self._begin(connection, moves)
+                if changes:
+                    piece.fence({(change.shop, change.epoch) for change in changes})
+                    save_changes(piece, changes)
+                if not units:
+                    write_moves(piece)
+                    self._is_committing = True
+                    piece.commit()
+            published = piece.settle()
+            for pending in units:
+                tx = PostgresTransaction(connection, self._identities, moves)
+                tx.published = published  # one list: the feed is claimed once
+                pending.result = pending.unit(tx)
+            if units:
+                self._end(connection, moves)
+        except Exception as error:
+            self._is_committing = self._is_committing and (connection.closed or connection.broken)
+            if is_of_the_server(error) or isinstance(error, (NotAskedFor, Unprepared)):
+                raise
+            raise _Apart from error
+        for pending in group:
+            if pending.change is not None:
+                pending.result = True
+        return published
+
+    def _apart(self, connection: Connection, group: Sequence[Pending[Any]]) -> list[Published]:
+        self._prepare(connection)
+        with connection.pipeline():
+            self._begin(connection, Moves())
+        published: list[Published] = []
+        for pending in group:
+            tx = PostgresTransaction(connection, self._identities)
+            tx.published = list(published)
+            connection.execute("SAVEPOINT unit")
+            try:
+                pending.result = pending.unit(tx)
+                write_moves(tx)
+            except Exception as error:  # handed to the unit's caller
+                if is_of_the_server(error):
+                    raise  # the group fails as one
+                connection.execute("ROLLBACK TO unit")
+                self._prepared.clear()
+                if published:  # the feed is still ours, and cursors were drawn that nobody has
+                    connection.execute(FEED_PLACE)
+                pending.error = error
+            else:
+                published = tx.published
+            connection.execute("RELEASE unit")
+        self._end(connection, Moves())
+        return published
+
+    def _begin(self, connection: Connection, moves: Moves) -> Piece:
+        piece = Piece(connection, self._identities, moves, self._prepared)
+        piece.begin(self._name, self._token)
+        return piece
+
+    def _end(self, connection: Connection, moves: Moves) -> None:
+        with connection.pipeline():
+            piece = Piece(connection, self._identities, moves, self._prepared)
+            write_moves(piece)
+            self._is_committing = True
+            piece.commit()
+
+    def _prepare(self, connection: Connection) -> None:
+        """Prepares what pieces are made of, as far as they were sent before: in the midst of one it is too late."""
+        for sql, idle in self._idle.items():
+            if sql not in self._prepared:
+                psycopg.RawCursor(connection).execute(sql, idle, prepare=True)
+                self._prepared.add(sql)
+
+    # -- the connection ----------------------------------------------------------------------------------------------
+
+    def _connect(self) -> Connection:
+        """Connects, with a token that no transaction of before has. Raises psycopg.Error."""
+        connection = connect(self._options)
+        try:
+            ((self._token,),) = connection.execute(_REGISTER, (self._name, self._now_ms)).fetchall()
+            self._identities = self._identities or identities_of(connection)
+            if not self._newest:
+                ((newest,),) = connection.execute("SELECT max(cursor) FROM events").fetchall()
+                self._newest = newest or 0
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        self._prepared.clear()
+        if connection is not None:
+            connection.close()
+
+    def _was_kept(self, lost: psycopg.Error) -> bool:
+        """Whether the group was committed whose COMMIT was not answered. Raises StoreUnavailable when nobody can say
+        for too long."""
+        expected, give_up_at = self._token + 1, time.monotonic() + _LOOK_UP_SECONDS
+        while True:
+            try:
+                self._connect()
+                break
+            except psycopg.Error as error:
+                if time.monotonic() > give_up_at:
+                    why = "whether the last commit was kept is not known yet"
+                    raise StoreUnavailable(f"{unavailable('writing', self.where, error)}; {why}") from lost
+                time.sleep(_LOOK_UP_EVERY_SECONDS)
+        is_kept = self._token - 1 == expected
+        log.warning("store.commit_looked_up", store=self.where, is_kept=is_kept, detail=" ".join(str(lost).split()))
+        return is_kept
+
+    def _published_since(self, group: Sequence[Pending[Any]]) -> list[Published]:
+        """What there is to publish of a group that was committed without an answer: all that came since."""
+        for pending in group:
+            if pending.change is not None:
+                pending.result = True
+        assert self._connection is not None
+        found = self._connection.execute(_SINCE, (self._newest,)).fetchall()
+        return [Published(*row) for row in found]
+
+
+class _Apart(Exception):
+    """The group has to be run one after another."""

@@ -1,0 +1,153 @@
+"""The store in a PostgreSQL database: one connection that writes in groups, a few that read, one that listens."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import psycopg
+from anyio import to_thread
+
+from storage.changes import Change
+from storage.errors import StoreLost
+from storage.pending import Unit
+from storage.postgres.connection import connect
+from storage.postgres.failures import unavailable
+from storage.postgres.lock import DatabaseLock
+from storage.postgres.notices import CHANNEL, Notices
+from storage.postgres.readers import Readers
+from storage.postgres.schema import prepare
+from storage.postgres.session import Session
+from storage.postgres.writer import Writer
+from storage.store import OnCommit, OnGroup
+
+T = TypeVar("T")
+
+
+class PostgresStore:
+    """The store in one database. Made by `open_postgres`."""
+
+    def __init__(
+        self, url: str, state_directory: Path, writer: Writer, readers: Readers, notices: Notices, lock: DatabaseLock
+    ) -> None:
+        self._url, self._state_directory = url, state_directory
+        self._writer, self._readers, self._notices, self._lock = writer, readers, notices, lock
+
+    @property
+    def url(self) -> str:
+        """Where the data is, without user and secrets."""
+        return self._url
+
+    @property
+    def is_exclusive(self) -> bool:
+        """A lock of a session ends when the connection does, and another daemon may be there before we know."""
+        return False
+
+    @property
+    def state_directory(self) -> Path:
+        """The user's own directory for what outlives a start."""
+        return self._state_directory
+
+    def gauges(self) -> Mapping[str, float]:
+        """Nothing: the server is measured by its own means."""
+        return {}
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Runs `unit` in a transaction and returns its result once it is durable.
+
+        An exception of the unit undoes the unit alone and is raised here; StoreUnavailable: the whole group failed.
+        """
+        return await self._writer.write(unit)
+
+    async def write_bulk(self, unit: Unit[T]) -> T:
+        """As `write`, but few of these share a commit, and fewer while anything else is to be written."""
+        return await self._writer.write_bulk(unit)
+
+    async def change(self, change: Change) -> bool:
+        """Writes a change, together with those of others. True once it is durable; False: it is stale."""
+        return await self._writer.change(change)
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Runs `unit` on a connection that reads, in one consistent snapshot."""
+        self._writer.refuse_lost()
+        return await self._readers.read(unit)
+
+    async def notify(self, channel: str, text: str) -> None:
+        """Notifies the listening tasks of this process, and those of others."""
+        self._notices.notify(channel, text)
+        await self._readers.notify(CHANNEL, self._notices.encoded(channel, text))
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """The notices of a channel from now on."""
+        return self._notices.listen(channel)
+
+    @property
+    def lost(self) -> StoreLost | None:
+        """Why the store is given up: another daemon took it over. It does not come back."""
+        return self._writer.lost
+
+    async def watch(self, every_seconds: float) -> StoreLost:
+        """Returns once another daemon took the store over; never where nobody holds its lock."""
+        while self._writer.lost is None:
+            await anyio.sleep(every_seconds)
+            try:
+                await to_thread.run_sync(self._lock.keep)
+            except StoreLost as lost:
+                self._writer.lost = lost
+        return self._writer.lost
+
+
+@asynccontextmanager
+async def open_postgres(
+    options: Mapping[str, str],
+    url: str,
+    state_directory: Path,
+    lock: DatabaseLock,
+    now_ms: int,
+    *,
+    on_commit: OnCommit,
+    on_group: OnGroup,
+) -> AsyncIterator[PostgresStore]:
+    """Opens the store, migrates it, and runs its writer for as long as the block lasts. `url` may be shown. At the end
+    everything that was handed to `write` is committed. Raises NewerStore, NotAStore, StoreUnavailable."""
+    name = secrets.token_hex(8)
+    session, readers = Session(options, url, name, now_ms), Readers(options, url)
+
+    def prepared() -> None:
+        if lock.is_held:  # for a daemon, not for one look
+            with suppress(OSError):  # whoever wants to keep a file there says better what is wrong
+                state_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with connect(options) as connection:
+                prepare(connection, now_ms)
+        except psycopg.Error as error:
+            raise unavailable("opening", url, error) from error
+        session.open()
+
+    try:
+        await to_thread.run_sync(prepared)
+        writer, notices = Writer(session, on_commit, on_group), Notices(options, url, name)
+        async with anyio.create_task_group() as group:
+            group.start_soon(notices.listen_for_others)
+            try:
+                async with anyio.create_task_group() as writing:
+                    writing.start_soon(_run_shielded, writer)
+                    try:
+                        yield PostgresStore(url, state_directory, writer, readers, notices, lock)
+                    finally:
+                        writer.close()
+            finally:
+                group.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(session.close)
+            await to_thread.run_sync(readers.close)
+
+
+async def _run_shielded(writer: Writer) -> None:
+    with anyio.CancelScope(shield=True):  # what was accepted is written, whatever is cancelled around it
+        await writer.run()

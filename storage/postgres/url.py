@@ -1,0 +1,69 @@
+"""What a `postgresql://` URL says, read by libpq itself, and what of it may be shown."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, urlencode
+
+SCHEME: Final = "postgresql://"
+
+SECRETS: Final = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+"""Options that are never shown."""
+
+_HELP: Final = "must be postgresql://USER@HOST/DATABASE (docs/configure.md); special characters of a password as %XX"
+
+_DEFAULTS: Final[Mapping[str, str]] = {
+    "connect_timeout": "5",
+    # a server that is gone without a word is noticed by these: some 12 seconds
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "12000",
+    # a standby would answer every read and refuse every write
+    "target_session_attrs": "read-write",
+}
+"""What a URL that says nothing of it means."""
+
+
+def options_of(url: str) -> dict[str, str]:
+    """The options of a connection, libpq's names. Raises ValueError with what to write; never repeats the URL."""
+    try:
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise ValueError("needs psycopg, which is not installed: pip install 'fulfilld[postgres]'") from None
+    if not url.startswith(SCHEME):
+        raise ValueError(_HELP)
+    try:
+        found = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
+    except ProgrammingError:  # libpq quotes the part that is wrong, which may be the password
+        raise ValueError(_HELP) from None
+    if not found.get("dbname"):
+        raise ValueError("must name a database, such as postgresql://fulfilld@db.example/fulfilld")
+    return {**_DEFAULTS, "application_name": f"fulfilld {os.getpid()} {socket.gethostname()}"[:63], **found}
+
+
+def shown(options: Mapping[str, str]) -> str:
+    """The URL without user, secrets and whatever else does not say where the data is."""
+    hosts, ports = options.get("host", "").split(","), options.get("port", "").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    if any(host.startswith(("/", "@")) for host in hosts):  # sockets cannot stand before the database's name
+        place = {name: options[name] for name in ("host", "port") if options.get(name)}
+        return f"{SCHEME}/{quote(options['dbname'])}?{urlencode(place, safe='/,')}"
+    where = ",".join(
+        f"{_bracketed(host)}:{port}" if port else _bracketed(host) for host, port in zip(hosts, ports, strict=False)
+    )
+    return f"{SCHEME}{where}/{quote(options['dbname'])}"
+
+
+def digest(options: Mapping[str, str]) -> str:
+    """The same for the same server and database, for the name of a folder."""
+    return hashlib.blake2b(shown(options).encode(), digest_size=4, person=b"fulfilld.store").hexdigest()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
