@@ -6,6 +6,7 @@ gets a database of its own, copied from one that has the tables.
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
@@ -129,4 +130,6 @@ def server() -> Server:
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    return Server(tools)
+    found = Server(tools)
+    atexit.register(found.stop)
+    return found

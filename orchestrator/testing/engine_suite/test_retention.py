@@ -13,8 +13,10 @@ from orchestrator.testing.engine_suite.samples import order, target
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage import retention
 from storage.announcements import announced_by, keep_announcement
+from storage.attempts import Attempt, note_attempts
 from storage.deliveries import list_parked, park
 from storage.events import append_event, list_events
+from storage.jobs import Job, add_job
 from storage.order_search import list_orders
 from storage.orders import get_order, get_payload, insert_order, save_order
 from storage.products import note_shipment
@@ -141,6 +143,8 @@ async def test_forgetting_goes_in_batches(engine: Engine, monkeypatch: pytest.Mo
                 finish_webhook(tx, tx.query("SELECT max(id) FROM webhooks")[0][0], OLD)
                 note_shipment(tx, "acme", str(number), None, b"{}", OLD)
                 keep_announcement(tx, str(number), "acme", "1", OLD)
+                note_attempts(tx, "orders", [Attempt("test", None, 1, OLD, 5, 200, None)])
+                add_job(tx, Job(str(number), "retry", {}, None, "api", "done", 0, 0, 0, {}, OLD, OLD), [])
             append_event(tx, NOW, "new")
 
         await store.write(unit)
