@@ -114,9 +114,14 @@ def show_event(row: Row) -> Event:
 
 def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = EventFilter()) -> list[Event]:
     """Events above `after`, oldest first."""
+    return [show_event(row) for row in list_rows(tx, after, limit, wanted)]
+
+
+def list_rows(tx: Transaction, after: int, limit: int, wanted: EventFilter = EventFilter()) -> list[Row]:
+    """As `list_events`, as rows of COLUMNS."""
     where, values = _wanted(tx, wanted)
     sql = f"SELECT {COLUMNS.sql} FROM events WHERE {' AND '.join(['cursor > ?', *where])} ORDER BY cursor LIMIT ?"  # noqa: S608
-    return [show_event(row) for row in tx.query(sql, [after, *values, limit])]
+    return tx.query(sql, [after, *values, limit])
 
 
 def cursor_before_newest(tx: Transaction, count: int, wanted: EventFilter = EventFilter()) -> int:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from orchestrator.decisions.problems import Help
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.inclusions import Included, included_of_event, within_bounds
-from orchestrator.operations.views import event_view
-from orchestrator.operations.writing import to_json, with_texts
-from storage.events import EventFilter, cursor_before, cursor_before_newest, last_cursor, list_events
+from orchestrator.operations.event_text import WrittenEvent, written, written_row
+from orchestrator.operations.inclusions import included_of_event, within_bounds
+from storage.events import EventFilter, cursor_before, cursor_before_newest, last_cursor, list_rows, show_event
 from storage.identity import feed_id
-from storage.records import Event
-from storage.transaction import Transaction
-
-
-class WrittenEvent(NamedTuple):
-    """An event as it is shown; `text`: as JSON."""
-
-    cursor: int
-    type: str
-    text: bytes
+from storage.transaction import Row, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +27,16 @@ def event_page(
     tx: Transaction, after: int, limit: int, wanted: EventFilter, include: Collection[str] = ()
 ) -> EventPage:
     """The events of a filter above `after`, `limit` at most, and fewer where much is included (`within_bounds`)."""
-    events = list_events(tx, after, limit, wanted)
-    rows = within_bounds((event, included_of_event(tx, event, include)) for event in events)
-    shown = [WrittenEvent(event.cursor, event.type, _text(event, included)) for event, included in rows]
-    if len(events) == limit or len(shown) < len(events):
+    rows = list_rows(tx, after, limit, wanted)
+    shown = _with_more(tx, rows, include) if include else [written_row(row) for row in rows]
+    if len(rows) == limit or len(shown) < len(rows):
         return EventPage(shown, shown[-1].cursor, feed_id(tx))
     return EventPage(shown, max(after, last_cursor(tx)), feed_id(tx))
 
 
-def _text(event: Event, included: Included) -> bytes:
-    """An event as JSON, with what is shown in its data."""
-    view = event_view(event)
-    if not included:
-        return to_json(view)
-    rest = {name: value for name, value in view.items() if name != "data"}
-    return with_texts(rest, {"data": with_texts(view["data"], included).decode("utf-8")})
+def _with_more(tx: Transaction, rows: Sequence[Row], include: Collection[str]) -> list[WrittenEvent]:
+    events = ((event, included_of_event(tx, event, include)) for event in map(show_event, rows))
+    return [written(event, included) for event, included in within_bounds(events)]
 
 
 def beginning(tx: Transaction, wanted: EventFilter, tail: int | None, since: int | None) -> int:

@@ -300,8 +300,15 @@ def event_view(event: Event) -> documents.Event:
     }
 
 
+def is_shown_as_kept(type_: str, data: Mapping[str, Json]) -> bool:
+    """Whether an event's data is shown as it is kept, whatever else is in the event."""
+    return type_ != "import.rejected" and "next_attempt_at" not in data and "problem" not in data
+
+
 def _event_data(event: Event) -> dict[str, Json]:
     data = event.data
+    if is_shown_as_kept(event.type, data):
+        return data
     if isinstance(instant := data.get("next_attempt_at"), int):
         data = {**data, "next_attempt_at": _instant(instant)}
     if isinstance(problem := data.get("problem"), Mapping):
