@@ -23,6 +23,7 @@ from statemachines.target import Json
 
 _MISSING: Final = object()
 _ANY: Final = "*"
+_STATUSES: Final = frozenset(get_args(PaymentStatus))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,8 @@ def completed(content: Mapping[str, Json]) -> CompleteContent:
 def payment_status_of(content: Mapping[str, Json]) -> PaymentStatus | None:
     """Where the payment stands; None where the content does not say."""
     payment = content.get("payment")
-    status = payment.get("status") if isinstance(payment, Mapping) else None
-    return cast("PaymentStatus", status) if status in get_args(PaymentStatus) else None
+    status = payment.get("status") if isinstance(payment, dict) else None
+    return cast("PaymentStatus", status) if isinstance(status, str) and status in _STATUSES else None
 
 
 # -- gaps --------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -35,6 +35,22 @@ AMOUNTS = frozenset(
 """Names of members whose texts are decimals: "36.30" and "36.3" are the same amount. Other texts are what they are."""
 
 
+_Paths: TypeAlias = Mapping[str, "_Paths | None"]
+"""Patterns, name by name: None where one ends."""
+
+
+def _paths_of(patterns: tuple[str, ...]) -> _Paths:
+    paths: dict[str, Any] = {}
+    for pattern in patterns:
+        *names, last = pattern.split("/")[1:]
+        inner: dict[str, Any] | None = paths
+        for name in names:
+            inner = None if inner is None else inner.setdefault(name, {})
+        if inner is not None:
+            inner[last] = None
+    return paths
+
+
 @dataclass(frozen=True, slots=True)
 class Apart:
     """What of a platform's content is not a change, as JSON pointers with `*` for any index.
@@ -47,6 +63,10 @@ class Apart:
     steps: tuple[str, ...] = ()
     cancel: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    left_out: _Paths = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "left_out", _paths_of((*self.steps, *self.beside)))
 
 
 NOTHING_APART = Apart()
@@ -55,14 +75,14 @@ NOTHING_APART = Apart()
 
 def decimal(value: Json) -> str | None:
     """An amount as text with the platform's own digits; None for what is not a number, nor a text of one."""
-    return None if isinstance(value, float) else decimal_text(value)
+    return None if value is None or isinstance(value, float) else decimal_text(value)
 
 
 def price(*, net: Json = None, gross: Json = None, stated: Json = None) -> dict[str, Json]:
     """A price (docs/api.md), empty where there is no amount: nothing is given then, not even that there is none.
     `stated`: nobody says whether tax is in it."""
-    found: dict[str, Json] = {"net": decimal(net), "gross": decimal(gross), "stated": decimal(stated)}
-    return found if any(each is not None for each in found.values()) else {}
+    amounts = decimal(net), decimal(gross), decimal(stated)
+    return {} if amounts == (None, None, None) else dict(zip(("net", "gross", "stated"), amounts, strict=True))
 
 
 def minus(amount: Json) -> str | None:
@@ -97,7 +117,9 @@ def sum_of(*amounts: Json) -> str | None:
 def text(value: Json) -> str | None:
     """A text or whole number as text, None where it is empty. What no database takes of it becomes U+FFFD."""
     if isinstance(value, str):
-        return None if not value or value.isspace() else storable(value)
+        if not value or value.isspace():
+            return None
+        return value if value.isascii() and value.isprintable() else storable(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -164,30 +186,13 @@ def texts(value: Json) -> dict[str, str]:
 
 def digest(content: Mapping[str, Json], apart: Apart) -> str:
     """A digest of what counts in content: equal for two reads that show the same."""
-    counted = _counted_members(content, _left_out(apart))
+    counted = _counted_members(content, apart.left_out)
     return blake2b(_dumped(counted).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def is_same_amount(one: str, other: str) -> bool:
     """Whether two texts are the same number."""
     return one == other or ((number := decimal_of(one)) is not None and number == decimal_of(other))
-
-
-_Paths: TypeAlias = Mapping[str, "_Paths | None"]
-"""Patterns, name by name: None where one ends."""
-
-
-@lru_cache(maxsize=64)
-def _left_out(apart: Apart) -> _Paths:
-    paths: dict[str, Any] = {}
-    for pattern in (*apart.steps, *apart.beside):
-        *names, last = pattern.split("/")[1:]
-        inner: dict[str, Any] | None = paths
-        for name in names:
-            inner = None if inner is None else inner.setdefault(name, {})
-        if inner is not None:
-            inner[last] = None
-    return paths
 
 
 def _counted_members(content: Mapping[str, Json], left_out: _Paths | None) -> dict[str, Json]:

@@ -59,6 +59,7 @@ class _Place(NamedTuple):
     path: tuple[str, ...]
     parents: tuple[str, ...]
     member: str
+    read: Callable[[Json], Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ class FieldMap:
             if name in NAMES:
                 scope = _scope_of(name)
                 *parents, member = name.removeprefix(f"{scope}.").split(".")
-                places.setdefault(scope, []).append(_Place(tuple(path.split(".")), tuple(parents), member))
+                places.setdefault(scope, []).append(
+                    _Place(tuple(path.split(".")), tuple(parents), member, self._reader(member))
+                )
         object.__setattr__(self, "_places", {scope: tuple(found) for scope, found in places.items()})
 
     def has(self, order: Mapping[str, Json], name: str) -> bool:
@@ -90,28 +93,28 @@ class FieldMap:
         """What the object says at the paths of a scope (`""`: the order, `lines`, `lines.parts`), nested as content is.
         Where nothing stands, or nothing that can be read, the member is left out."""
         found: dict[str, Json] = {}
-        for path, parents, member in self._places.get(scope, ()):
+        for path, parents, member, read in self._places.get(scope, ()):
             value: Json = owner
             for name in path:
-                if not isinstance(value, Mapping) or name not in value:
+                if not isinstance(value, dict) or name not in value:
                     break
                 value = value[name]
             else:
-                read = self._read(member, value)
-                if read is None and not is_empty(value):
+                mapped = read(value)
+                if mapped is None and not is_empty(value):
                     continue
                 place = found
                 for parent in parents:
                     place = place.setdefault(parent, {})
-                place[member] = read
+                place[member] = mapped
         return found
 
-    def _read(self, member: str, value: Json) -> Json:
+    def _reader(self, member: str) -> Callable[[Json], Json]:
         if member in AMOUNTS:
-            return decimal(value)
+            return decimal
         if member in _YES_OR_NO:
-            return boolean(value)
-        return self.instant(value) if member.endswith("_at") else text(value)
+            return boolean
+        return self.instant if member.endswith("_at") else text
 
     def instant(self, value: Json) -> str | None:
         """An instant; one that names no zone is in the map's."""
@@ -127,7 +130,7 @@ def merged(one: Mapping[str, Json], other: Mapping[str, Json]) -> dict[str, Json
     found = dict(one)
     for name, value in other.items():
         mine = found.get(name)
-        found[name] = merged(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+        found[name] = merged(mine, value) if isinstance(mine, dict) and isinstance(value, dict) else value
     return found
 
 
@@ -138,8 +141,8 @@ def _scope_of(name: str) -> str:
 def _leads_somewhere(value: Json, path: str) -> bool:
     *way, last = path.split(".")
     for name in way:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return isinstance(value, Mapping) and last in value
+        value = value.get(name) if isinstance(value, dict) else None
+    return isinstance(value, dict) and last in value
 
 
 def _at(value: Json, path: str) -> Json:

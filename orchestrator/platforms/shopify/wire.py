@@ -21,7 +21,6 @@ from orchestrator.platforms.fields import (
     payload_of,
     shown,
 )
-from orchestrator.platforms.json_text import read_value
 from orchestrator.platforms.shopify.content import APART, content_of, returns_of
 from orchestrator.platforms.shopify.nodes import (
     NO_RETURN,
@@ -88,7 +87,7 @@ def read_order(node: Json, text: str, now_ms: int) -> OrderSnapshot:
     }
     terms = order.payment_terms.payment_terms_type if order.payment_terms is not None else None
     payment = payment_of(order.display_financial_status, terms)
-    content = content_of(read_value(text), is_on_account=payment == "invoice")
+    content = content_of(object_of(node), is_on_account=payment == "invoice")
     if uncarried := [number(each.id, "LineItem") for each in order.line_items.nodes if not _is_carried(each)]:
         facts["uncarried"] = uncarried
     if order.returns is not None:

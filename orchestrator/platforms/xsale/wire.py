@@ -34,7 +34,7 @@ from orchestrator.platforms.json_text import (
     outline,
     read_value,
 )
-from orchestrator.platforms.xsale.content import APART, content_of, line_of
+from orchestrator.platforms.xsale.content import APART, content_of
 from orchestrator.platforms.xsale.options import Payment
 from orchestrator.platforms.xsale.statuses import StatusRef, StatusTable, unified, whole
 from statemachines.target import Json
@@ -168,7 +168,10 @@ def read_order(value: Json, payload: bytes, reading: Reading, table: StatusTable
         reference=reference or str(order_id),
         state=state,
         payment=payment,
-        facts={"statuses": table.of_machine(reading.names), "lines": _lines(order.get("Items"), reading.fields)},
+        facts={
+            "statuses": table.of_machine(reading.names),
+            "lines": _lines(order.get("Items"), content.get("lines", [])),
+        },
         payload=payload,
         content_hash=digest(content, APART),
         platform_updated_at=None,  # xSale gives no change time (xsale.md §3)
@@ -206,12 +209,8 @@ def status_of(order: Json) -> StatusRef:
     return StatusRef(status_id, None if name is None else unified(name))
 
 
-def _lines(items: Json, fields: FieldMap) -> dict[str, Json]:
-    """How many of each position, by its id as content gives it; none where one of them has no id."""
-    lines: dict[str, Json] = {}
-    for item in items or ():
-        line = line_of(item, fields) if isinstance(item, dict) else {}
-        if line.get("id") is None:
-            return {}
-        lines[line["id"]] = quantity(line.get("quantity"))
-    return lines
+def _lines(items: Json, lines: list[Json]) -> dict[str, Json]:
+    """How many of each position, by its id as content gives it (`lines`); none where one of them has no id."""
+    if len(items or ()) > len(lines) or any(line.get("id") is None for line in lines):
+        return {}
+    return {line["id"]: quantity(line.get("quantity")) for line in lines}
