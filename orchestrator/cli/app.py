@@ -15,7 +15,9 @@ from orchestrator.cli.commands import (
     delivery,
     feed,
     history,
+    jobs,
     machines,
+    operate,
     orders,
     page,
     secret,
@@ -61,14 +63,16 @@ app.command("run")(service.run)
 app.command("status")(shops.status)
 app.command("orders")(orders.orders)
 app.command("order")(orders.order)
+app.command("causes")(jobs.causes)
 app.command("submit", cls=WaitCommand)(targets.submit)
 app.command("events")(feed.events)
 app.command("history")(history.history)
-app.command("retry")(orders.retry)
-app.command("skip")(orders.skip)
-app.command("hold")(orders.hold)
-app.command("release")(orders.release)
-app.command("cancel")(orders.cancel)
+app.command("retry")(operate.retry)
+app.command("skip")(operate.skip)
+app.command("hold")(operate.hold)
+app.command("release")(operate.release)
+app.command("cancel")(operate.cancel)
+app.command("jobs")(jobs.jobs)
 app.command("announce")(orders.announce)
 app.command("refresh")(orders.refresh)
 app.command("pause")(shops.pause)

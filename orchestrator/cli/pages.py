@@ -73,6 +73,43 @@ def _orders_narrowly(orders: Sequence[Json]) -> Page:
     return [grid(headers, rows, wraps=(3, 5), narrow=[least])]
 
 
+def causes_page(found: Json) -> Page:
+    """Why orders wait for a person."""
+    page: list[Line | Grid] = []
+    for each in found["causes"]:
+        where = f" at {each['step']}" if each["step"] else ""
+        shops = ", ".join(f"{shop} {count}" for shop, count in each["shops"].items())
+        page += [
+            line(Cell(f"{each['count']:>6}  {each['title']}{where}: {each['detail']}", "bad"), hang=8),
+            line(f"{shops}; since {each['since']}", indent=8),
+            line(Cell(f"{each['cause']}: {each['remedy']}", "dim"), indent=8),
+        ]
+    if found["left_out"]:
+        page.append(line(f"and {found['left_out']} more causes: --limit shows more"))
+    return page or [line("no order waits for a person")]
+
+
+def jobs_page(jobs: Sequence[Json]) -> Page:
+    """What was asked for in bulk."""
+    rows = [
+        (
+            each["id"],
+            each["action"],
+            each["status"],
+            f"{each['done']}/{each['count']}",
+            str(each["refused"]),
+            each["started_at"],
+            f"{each['by']}{': ' + each['reason'] if each['reason'] else ''}",
+        )
+        for each in jobs
+    ]
+    heads = ("JOB", "ACTION", "STATUS", "DONE", "REFUSED", "STARTED", "BY")
+    narrow: list[Line | Grid] = []
+    for job, action, status, done, refused, started, by in rows:
+        narrow += [line(f"{job} {action} {status} {done}, {refused} refused"), line(f"{started} {by}", indent=2)]
+    return [grid(heads, rows, right=(3, 4), narrow=narrow)] if rows else [line("nothing was asked for in bulk")]
+
+
 def timeline_grid(events: Iterable[Json]) -> Grid:
     """Events of one order; on a narrow terminal two lines each, so that times and words stay whole."""
     rows = [

@@ -80,7 +80,7 @@ def test_a_misspelt_name_is_answered_with_the_right_one(
     [
         ("machines", "fulfilld machines [OPTIONS] [PLATFORM]\n"),
         ("webhooks", "fulfilld webhooks [OPTIONS] SHOP\n"),
-        ("retry", "fulfilld retry [OPTIONS] SHOP ID\n"),
+        ("retry", "fulfilld retry [OPTIONS] [SHOP] [ID]\n"),
         ("submit", "fulfilld submit [OPTIONS] [SHOP] [ID] [STATE]\n"),
     ],
 )

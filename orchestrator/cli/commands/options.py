@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from orchestrator.cli.client import Answer, Client
     from orchestrator.cli.place import Place
 
+_SITUATIONS = ("idle", "queued", "running", "retrying", "waiting", "blocked", "held")
+_PROBLEMS = ("rejected", "attempts-exhausted", "unknown-state", "quarantined", "not-allowed")
+
 Shop = Annotated[
     str,
     typer.Argument(
@@ -27,6 +30,42 @@ Order = Annotated[
 ]
 OfShop = Annotated[
     str | None, typer.Option("--shop", metavar="S", help="Only this shop's.", autocompletion=completion.shops)
+]
+OfState = Annotated[
+    str | None,
+    typer.Option(
+        "--state",
+        metavar="X",
+        help="Only in this state: a native name or a milestone.",
+        autocompletion=completion.states,
+    ),
+]
+OfSituation = Annotated[
+    str | None,
+    typer.Option(
+        "--situation",
+        metavar="X",
+        help="Only in this situation: idle, queued, running, retrying, waiting, blocked or held.",
+        autocompletion=completion.words(_SITUATIONS),
+    ),
+]
+OfProblem = Annotated[
+    str | None,
+    typer.Option(
+        "--problem",
+        metavar="TYPE",
+        help="Only with a problem of this type, such as rejected.",
+        autocompletion=completion.words(_PROBLEMS),
+    ),
+]
+OfStep = Annotated[str | None, typer.Option("--step", metavar="NAME", help="Only where the problem is of this step.")]
+OfCause = Annotated[
+    str | None,
+    typer.Option("--cause", metavar="NAME", help="Only with this cause, as `fulfilld causes` names it."),
+]
+UnchangedSince = Annotated[
+    str | None,
+    typer.Option("--updated-before", metavar="WHEN", help="Only where nothing changed since: 1h, 2d or an instant."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's JSON as it is.")]
 Include = Annotated[

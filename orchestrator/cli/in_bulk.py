@@ -1,0 +1,169 @@
+"""Operating all orders that a filter finds: counted and shown first, then asked, then followed until the job ends."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli.blocks import Page, clean, line, show
+from orchestrator.cli.complaints import complain
+from orchestrator.cli.failures import ExitCode, Failure
+from orchestrator.cli.instants import instant_of
+from orchestrator.cli.pages import orders_page
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from orchestrator.cli.client import Answer, Client
+
+_LOOK_SECONDS = 0.25
+_LONGEST_LOOK_SECONDS = 2.0
+_WAYS = {"retry": "retried", "skip": "skipped", "hold": "held", "release": "released", "cancel": "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for. `wanted`: the filter; `is_sure`: nobody has to be asked; `waits`: until the job ends."""
+
+    action: str
+    wanted: Mapping[str, str]
+    limit: int | None
+    reason: str | None
+    is_dry: bool
+    is_sure: bool
+    waits: bool
+    as_json: bool
+
+    def body(self, *, is_dry: bool) -> dict[str, Any]:
+        """As the API takes it."""
+        wanted = dict(self.wanted)
+        if since := wanted.get("updated_before"):
+            try:
+                wanted["updated_before"] = instant_of(since, int(time.time() * 1000))
+            except ValueError as error:
+                raise Failure(str(error), ExitCode.USAGE) from None
+        body = {"filter": wanted, "limit": self.limit, "reason": self.reason, "dry_run": is_dry or None}
+        return {name: value for name, value in body.items() if value is not None}
+
+    @property
+    def path(self) -> str:
+        """Where it is asked for."""
+        return f"/v1/orders/{self.action}"
+
+
+def operate_in_bulk(client: Client, asked: Asked) -> None:
+    """Shows what it would be, asks, and does it. Raises Failure: where nobody can be asked, the job could not go on, or
+    no order of it could be operated."""
+    from orchestrator.cli.commands.options import print_json
+
+    found = client.post(asked.path, asked.body(is_dry=True))
+    count = found.json()["count"]
+    if asked.is_dry and asked.as_json:
+        print_json(found)
+        return
+    if not asked.as_json:
+        show(_preview(asked, found.json()))
+    if asked.is_dry or (count == 0 and not asked.as_json):
+        return
+    if count and not asked.is_sure and not _agrees(asked, count):
+        return
+    started = client.post(asked.path, asked.body(is_dry=False)).json()
+    if asked.waits:
+        _finish(asked, _followed(client, started["job"]))
+    elif asked.as_json:
+        print_json(client.get(f"/v1/jobs/{started['job']}"))
+    else:
+        sys.stdout.write(f"job {started['job']} has {_orders(started['count'])}\n")
+
+
+def _preview(asked: Asked, found: Mapping[str, Any]) -> Page:
+    count, sample = found["count"], found["sample"]
+    if not count:
+        return [line("no such orders")]
+    rest = f", the first {len(sample)} of them above" if len(sample) < count else ""
+    return [*orders_page(sample), line(f"{_orders(count)} would be {_WAYS[asked.action]}{rest}")]
+
+
+def _agrees(asked: Asked, count: int) -> bool:
+    """Asks whoever sits at the terminal. Raises Failure (2) where nobody does."""
+    if not _is_asked():
+        remedy = "--yes does it without asking, --dry-run only counts"
+        raise Failure(
+            f"{_orders(count)} would be {_WAYS[asked.action]}, and nobody can be asked", ExitCode.USAGE, remedy=remedy
+        )
+    sys.stderr.write(f"{asked.action} {_orders(count)}? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().casefold() in ("y", "yes"):
+        return True
+    complain("nothing was done")
+    return False
+
+
+def _is_asked() -> bool:
+    """Whether somebody sits at the terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _followed(client: Client, job: str) -> Answer:
+    """The job once it has ended, with its progress on a terminal."""
+    pause_seconds = _LOOK_SECONDS
+    try:
+        with _progress() as progress:
+            task = None if progress is None else progress.add_task("orders", total=None)
+            while True:
+                answer = client.get(f"/v1/jobs/{job}")
+                now = answer.json()
+                if progress is not None and task is not None:
+                    progress.update(task, completed=now["done"] + now["refused"], total=now["count"])
+                if now["status"] != "running":
+                    return answer
+                time.sleep(pause_seconds)
+                pause_seconds = min(_LONGEST_LOOK_SECONDS, pause_seconds * 1.5)
+    except KeyboardInterrupt:
+        complain(f"the job goes on: `fulfilld jobs {job}` shows how far it is, --cancel ends it")
+        raise
+
+
+def _finish(asked: Asked, answer: Answer) -> None:
+    from orchestrator.cli.commands.options import print_json
+
+    job = answer.json()
+    if asked.as_json:
+        print_json(answer)
+    else:
+        show(job_page(job))
+    if job["status"] != "done":
+        raise Failure(f"job {job['id']} is {job['status']}", remedy="the daemon's log has more")
+    if job["refused"] and not job["done"]:
+        raise Failure("none of the orders could be operated", ExitCode.CONFLICT)
+
+
+def job_page(job: Mapping[str, Any]) -> Page:
+    """A job in a few lines."""
+    done = f"{job['done']} of {_orders(job['count'])} {_WAYS[job['action']]}"
+    state = {"running": ", it goes on", "done": "", "failed": ", it failed", "cancelled": ", then it was cancelled"}
+    page = [line(f"job {job['id']}: {done}{state[job['status']]}")]
+    for each in job["refusals"]:
+        example = f" (order {each['order']} of {each['shop']})" if each["order"] else ""
+        page.append(
+            line(f"{_orders(each['count'])} refused, {each['type']}: {clean(each['detail'])}{example}", indent=2)
+        )
+    return page
+
+
+def _orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count} orders"
+
+
+def _progress() -> Progress | nullcontext[None]:
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
