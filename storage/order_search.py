@@ -25,8 +25,9 @@ _MOST_PARTS = 400
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
     """Which orders to select; None means all. `passed`: states, by shop, that have the milestone of the filter beside a
-    further one. `problem`, `step`: the type of the order's problem, and of which step it is; `has_problem`: any.
-    `waiting_shops`: shops whose orders wait, though they would go on."""
+    further one. `problem`, `step`: the type of the order's problem, and of which step it is; `has_problem`: any;
+    `is_gone`: the platform has no such order any more. `waiting_shops`: shops whose orders wait, though they would go
+    on."""
 
     shop: str | None = None
     states: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class OrderFilter:
     problem: str | None = None
     step: str | None = None
     has_problem: bool = False
+    is_gone: bool = False
     waiting_shops: tuple[str, ...] = ()
 
     @property
@@ -99,6 +101,8 @@ def _parts(tx: Transaction, after: int, limit: int, wanted: OrderFilter) -> list
         return None
     page = _Condition("ORDER BY seq LIMIT ?", (limit,))
     parts: list[_Condition] = []
+    if wanted.is_gone:
+        return [_part(tx, "orders_gone", "gone_at IS NOT NULL", after, _conditions(wanted), page)]
     if wanted.situation != Situation.IDLE:
         parts.append(_part(tx, "orders_busy", "situation <> 'idle'", after, _conditions(wanted), page))
     if wanted.situation not in (None, Situation.IDLE) or wanted.wants_problem:
@@ -156,6 +160,8 @@ def _conditions(wanted: OrderFilter) -> list[_Condition]:
     conditions = [*_shop_conditions(wanted), *_state_conditions(wanted), *_milestone_conditions(wanted)]
     if wanted.reference is not None:
         conditions.append(_Condition("reference = ?", (wanted.reference,)))
+    if wanted.is_gone:
+        conditions.append(_Condition("gone_at IS NOT NULL"))
     if wanted.situation is not None:
         conditions.append(_situation_condition(wanted.situation, wanted.waiting_shops))
     return conditions + _problem_conditions(wanted) + _time_conditions(wanted)

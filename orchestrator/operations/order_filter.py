@@ -29,6 +29,7 @@ Configured = Mapping[str, ShopFacts]
 """The shops of the config by name."""
 
 _AT_ONCE = 10_000
+_GONE = "order-not-found"  # shown with orders that are gone, and written to none
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,9 @@ def order_filter(
         if problem not in (None, found[0]) or (step is not None and step != found[1]):
             return None
         problem, step = found
+    is_gone = problem == _GONE
+    if is_gone and step is not None:
+        return None
     return OrderFilter(
         shop=wanted.shop,
         states=() if wanted.state is None else _states(tx, configured, wanted.state, wanted.shop),
@@ -101,8 +105,9 @@ def order_filter(
         reference=wanted.reference,
         updated_after=wanted.updated_after,
         updated_before=wanted.updated_before,
-        problem=problem,
+        problem=None if is_gone else problem,
         step=step,
+        is_gone=is_gone,
         waiting_shops=tuple(waiting_shops),
     )
 

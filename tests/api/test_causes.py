@@ -22,6 +22,7 @@ ORDERS = (
     blocked("9", "no answer within 30 s", type_="attempts-exhausted", step="send", situation=Situation.HELD),
     an_order("10"),
     an_order("11", situation=Situation.QUEUED),
+    an_order("12", gone_at=1_772_000_000_000, gone_detail="HTTP 404"),
 )
 
 
@@ -72,8 +73,10 @@ async def test_the_list_narrows_by_cause_problem_step_and_last_change() -> None:
         assert await ids(b, "problem=attempts-exhausted") == ["9"]
         assert await ids(b, "step=send") == ["9"]
         assert await ids(b, "problem=quarantined") == []
+        assert await ids(b, "problem=order-not-found") == ["12"]
+        assert await ids(b, "problem=order-not-found&step=send") == []
         assert await ids(b, "updated_before=2026-02-25T06:13:20Z") == []
-        assert len(await ids(b, "updated_before=2026-02-25T06:13:20.001Z")) == 11
+        assert len(await ids(b, "updated_before=2026-02-25T06:13:20.001Z")) == 12
 
 
 async def test_pages_by_cause_show_each_order_once() -> None:

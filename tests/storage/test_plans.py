@@ -69,6 +69,7 @@ BY_SEQ = "orders USING INTEGER PRIMARY KEY (rowid=?)"
         (OrderFilter(shop="acme", milestone="new"), {BUSY, OF_SHOP, BY_SEQ}),
         (OrderFilter(updated_after=NOW - 1), {BUSY, RESTED, BY_SEQ}),
         (OrderFilter(updated_before=NOW + 1), {BUSY, REST, BY_SEQ}),
+        (OrderFilter(is_gone=True), {"orders USING INDEX orders_gone (seq>?)", BY_SEQ}),
         (OrderFilter(problem="rejected", step="send"), {"orders USING INDEX orders_busy (seq>?)", BY_SEQ}),
     ],
     ids=lambda value: str(value) if isinstance(value, OrderFilter) else "",

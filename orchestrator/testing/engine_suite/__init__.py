@@ -15,7 +15,7 @@ from orchestrator.testing.engine_suite.scratch import Engine, engine
 _PARTS = [
     import_module(f"{__name__}.test_{part}")
     for part in (
-        *("activity", "changes", "counts", "events", "leases", "model", "orders", "pushes"),
+        *("activity", "changes", "counts", "events", "jobs", "leases", "model", "orders", "pushes"),
         *("retention", "scratch", "shops", "targets", "units"),
     )
 ]

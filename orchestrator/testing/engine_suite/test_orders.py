@@ -340,7 +340,7 @@ async def test_filters_by_problem_compare_the_whole_type_and_the_whole_step(engi
             order("5", shop="other", situation=Situation.BLOCKED, problem=replace(refused, type="rejected-", step="x")),
             order("6", situation=Situation.BLOCKED, updated_at=NOW + 1),
             order("7", situation=Situation.QUEUED),
-            order("8"),
+            order("8", gone_at=NOW),
         )
         expected = [
             (OrderFilter(problem="rejected"), "1234"),
@@ -355,6 +355,8 @@ async def test_filters_by_problem_compare_the_whole_type_and_the_whole_step(engi
             (OrderFilter(problem="rejected", situation="idle"), ""),
             (OrderFilter(problem="rejected", situation="waiting", waiting_shops=("acme",)), ""),
             (OrderFilter(has_problem=True), "12345"),
+            (OrderFilter(is_gone=True), "8"),
+            (OrderFilter(is_gone=True, shop="other"), ""),
             (OrderFilter(updated_before=NOW), ""),
             (OrderFilter(updated_before=NOW + 1), "1234578"),
             (OrderFilter(updated_before=NOW + 1, shop="other"), "5"),

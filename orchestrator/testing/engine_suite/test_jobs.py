@@ -1,0 +1,135 @@
+"""Jobs: what each has still to do is taken once, by whoever comes first, and its end is counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import anyio
+import pytest
+
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
+from storage.jobs import (
+    PIECE,
+    Job,
+    add_job,
+    end_job,
+    fail_next,
+    get_job,
+    list_jobs,
+    next_piece,
+    note_progress,
+    shops_with_pieces,
+    take_orders,
+)
+from storage.store import Store
+from storage.transaction import Transaction
+
+JOB = Job(
+    id="j-1",
+    action="retry",
+    wanted={"shop": "żółw", "updated_before": NOW},
+    reason='the "panel" is open',
+    asked_by="user ann",
+    status="running",
+    orders=PIECE + 3,
+    done=0,
+    refused=0,
+    refusals={},
+    started_at=NOW,
+    ended_at=None,
+)
+ORDERS = [*(("acme", str(each)) for each in range(PIECE + 1)), ("other", "a"), ("other", "b")]
+REFUSAL = {"count": 1, "detail": "order 1 is idle", "shop": "acme", "order": "1"}
+
+
+async def found(store: Store, job: str = JOB.id) -> Job:
+    kept = await store.read(lambda tx: get_job(tx, job))
+    assert kept is not None
+    return replace(kept, seq=0)
+
+
+async def test_a_job_keeps_its_orders_in_pieces_of_one_shop(engine: Engine) -> None:
+    async with engine.open() as store:
+        await store.write(lambda tx: add_job(tx, JOB, ORDERS))
+        await store.write(lambda tx: add_job(tx, replace(JOB, id="j-2", orders=1), [("other", "c")]))
+        await store.write(lambda tx: add_job(tx, replace(JOB, id="j-3", orders=0, status="done", ended_at=NOW), []))
+        assert await found(store) == JOB
+        assert await store.read(lambda tx: get_job(tx, "j-4")) is None
+        assert [job.id for job in await store.read(lambda tx: list_jobs(tx, 0, 2))] == ["j-3", "j-2"]
+        second = (await store.read(lambda tx: list_jobs(tx, 0, 2)))[-1]
+        assert [job.id for job in await store.read(lambda tx: list_jobs(tx, second.seq, 2))] == ["j-1"]
+        assert await store.read(shops_with_pieces) == ["acme", "other"]
+        pieces = []
+        while (piece := await store.read(lambda tx: next_piece(tx, "acme"))) is not None:
+            pieces.append(await store.write(partial(take_orders, piece=piece.seq, most=PIECE)))
+        assert pieces == [[str(each) for each in range(PIECE)], [str(PIECE)]]
+        assert await store.read(shops_with_pieces) == ["other"]
+        first = await store.read(lambda tx: next_piece(tx, "other"))
+        assert first is not None
+        assert (first.job, first.orders) == ("j-1", ["a", "b"])
+
+
+async def test_orders_are_taken_once_however_many_take_them(engine: Engine) -> None:
+    async with engine.open() as store:
+        await store.write(lambda tx: add_job(tx, JOB, ORDERS))
+        piece = await store.read(lambda tx: next_piece(tx, "acme"))
+        assert piece is not None
+        taken: list[str] = []
+
+        async def take(most: int) -> None:
+            taken.extend(await store.write(partial(take_orders, piece=piece.seq, most=most)))
+
+        async with anyio.create_task_group() as group:
+            for most in (1, 30, 40, 2, 50, 60):
+                group.start_soon(take, most)
+        assert sorted(taken, key=int) == piece.orders
+
+
+async def test_orders_of_a_unit_that_fails_are_not_taken(engine: Engine) -> None:
+    async with engine.open() as store:
+        await store.write(lambda tx: add_job(tx, JOB, ORDERS))
+        piece = await store.read(lambda tx: next_piece(tx, "other"))
+        assert piece is not None
+
+        def unit(tx: Transaction) -> None:
+            take_orders(tx, piece.seq, 1)
+            note_progress(tx, JOB.id, 1, {}, NOW)
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await store.write(unit)
+        assert await store.read(lambda tx: next_piece(tx, "other")) == piece
+        assert await found(store) == JOB
+
+
+async def test_a_job_is_done_when_it_came_to_all_of_its_orders(engine: Engine) -> None:
+    async with engine.open() as store:
+        await store.write(lambda tx: add_job(tx, JOB, ORDERS))
+        await store.write(lambda tx: note_progress(tx, JOB.id, PIECE, {"not-blocked": REFUSAL}, NOW + 1))
+        assert await found(store) == replace(JOB, done=PIECE, refused=1, refusals={"not-blocked": REFUSAL})
+        more = {"changed": {**REFUSAL, "order": "2"}, "not-blocked": {**REFUSAL, "order": "3"}}
+        await store.write(lambda tx: note_progress(tx, JOB.id, 0, more, NOW + 2))
+        refusals = {"not-blocked": {**REFUSAL, "count": 2}, "changed": {**REFUSAL, "order": "2"}}
+        ended = replace(JOB, status="done", done=PIECE, refused=3, refusals=refusals, ended_at=NOW + 2)
+        assert await found(store) == ended
+        assert not await store.write(lambda tx: end_job(tx, JOB.id, "cancelled", NOW + 3))
+        await store.write(lambda tx: note_progress(tx, "j-9", 1, {}, NOW))
+        assert await found(store) == ended
+
+
+async def test_a_job_that_ends_early_leaves_nothing_to_take(engine: Engine) -> None:
+    async with engine.open() as store:
+        await store.write(lambda tx: add_job(tx, JOB, ORDERS))
+        await store.write(lambda tx: add_job(tx, replace(JOB, id="j-2", orders=1), [("other", "c")]))
+        piece = await store.read(lambda tx: next_piece(tx, "acme"))
+        assert piece is not None
+        assert await store.write(lambda tx: end_job(tx, JOB.id, "cancelled", NOW + 1))
+        assert await store.write(partial(take_orders, piece=piece.seq, most=9)) == []
+        assert await found(store) == replace(JOB, status="cancelled", ended_at=NOW + 1)
+        assert await store.read(shops_with_pieces) == ["other"]
+        await store.write(lambda tx: fail_next(tx, "other", "a mistake", NOW + 2))
+        failed = await found(store, "j-2")
+        assert (failed.status, failed.refused, failed.ended_at) == ("failed", 1, NOW + 2)
+        assert failed.refusals["internal-error"]["detail"] == "a mistake"
+        await store.write(lambda tx: fail_next(tx, "other", "nothing is left", NOW + 3))
