@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -72,7 +74,10 @@ class TargetRequest:
     def brings(self) -> tuple[str, ...]:
         """Names of the data fields that are present, tracking split into its parts: `tracking.carrier`, and
         `tracking[1]` and so on for the numbers behind the first."""
-        present = [name for name in _DATA_FIELDS if getattr(self, name) is not None]
+        values = _DATA_VALUES(self)
+        if values == _NO_DATA and not self.further_tracking:
+            return ()
+        present = [name for name, value in zip(_DATA_FIELDS, values, strict=True) if value is not None]
         if self.tracking is not None and self.tracking.carrier is not None:
             present.append("tracking.carrier")
         present += [f"tracking[{n}]" for n, _ in enumerate(self.further_tracking, start=1)]
@@ -122,6 +127,8 @@ class TargetRequest:
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> TargetRequest:
         """Reads what `to_json` wrote. Validation of foreign input happens at the API's edge, not here."""
+        if len(data) == 1 and cls is TargetRequest:
+            return _bare(data["state"])
         fields = dict(data)
         if (tracking := fields.get("tracking")) is not None:
             trackings = [Tracking(**each) for each in (tracking if isinstance(tracking, list) else [tracking])]
@@ -150,6 +157,14 @@ _DATA_FIELDS = (
     "platform_data",
     "parcel",
 )
+_DATA_VALUES: Callable[[TargetRequest], tuple[Json, ...]] = attrgetter(*_DATA_FIELDS)
+_NO_DATA = (None,) * len(_DATA_FIELDS)
+
+
+@lru_cache(maxsize=256)
+def _bare(state: str) -> TargetRequest:
+    """A target that brings nothing, as most do: a value that all of them share."""
+    return TargetRequest(state)
 
 
 def _whole_of(name: str) -> str:

@@ -72,7 +72,10 @@ class TargetStatus(StrEnum):
     @property
     def is_end(self) -> bool:
         """Whether the target will not change any more."""
-        return self in (TargetStatus.REACHED, TargetStatus.FAILED, TargetStatus.CANCELLED)
+        return self in _ENDS
+
+
+_ENDS = (TargetStatus.REACHED, TargetStatus.FAILED, TargetStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)

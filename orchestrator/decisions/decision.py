@@ -207,8 +207,9 @@ def _want_read(draft: Draft, ctx: Context, *, is_resolving: bool) -> Move:
 def _settle(draft: Draft, ctx: Context) -> Move:
     order = draft.order
     if ctx.machine.knows(order.state) or order.gone_at is not None:
-        draft.change(problem=None, attempts=0, read_attempts=0, next_attempt_at=None)
-        return _rest(draft, Situation.IDLE, None)
+        done = {"problem": None, "attempts": 0, "read_attempts": 0, "next_attempt_at": None}
+        draft.change(situation=Situation.IDLE, due_at=None, wait=None, **done)
+        return Rest.REST
     if order.problem is None or order.problem.type != "unknown-state":
         detail = f"the platform shows {order.state!r}, a state that the {order.platform} machine does not know"
         draft.block(problem_of("unknown-state", detail, None, ctx.now))

@@ -288,7 +288,8 @@ class Draft:
     def finish(self, target: Target, status: TargetStatus, now: int, problem: Problem | None = None) -> None:
         """Ends a target, with an event."""
         kept = changed(target, status=status, finished_at=now, problem=problem, plan=_final_plan(target, status))
-        if self.targets and self.targets[0].id == target.id:  # the problem of the order is that of the head alone
+        is_head = bool(self.targets) and self.targets[0].id == target.id
+        if is_head and self.order.problem is not None:  # the problem of the order is that of the head alone
             self.change(problem=None)
         self.put(kept)
         data: dict[str, Json] = {"state": target.state, "milestone": target.milestone, "order_state": self.order.state}

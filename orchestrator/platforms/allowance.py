@@ -25,6 +25,8 @@ _DIGITS_OF_MOST = 10
 _COUNT = re.compile(r"\d{1,12}(?:\.\d{1,6})?", re.ASCII)
 _SHARE = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", re.ASCII)
 _SHARE_OF_CALLS = "-api-call-limit"
+_PLAIN = frozenset({("X-RateLimit-Limit", "X-RateLimit-Remaining"), ("RateLimit-Limit", "RateLimit-Remaining")})
+"""What most platforms say, and all that they do: a count and what is left of it."""
 _PARAMETER = re.compile(r"""[;,]?\s*([a-z*][a-z0-9_.*-]*)\s*=\s*"?(-?[\d.]+)"?""", re.ASCII | re.IGNORECASE)
 
 
@@ -60,12 +62,22 @@ def allowance_of(headers: Headers, now_ms: Callable[[], int]) -> Allowance | Non
 
     Where several say something, the one with the least left counts.
     """
-    if not any(map(_may_limit, headers)):
+    names = _limiting(tuple(headers))
+    if not names:
         return None
+    if names in _PLAIN:
+        remaining = _least(headers, names[-1])
+        return None if remaining is None else Allowance(_least(headers, names[0]), remaining, None)
     found = [each for each in _reported(headers, now_ms) if each is not None]
     if len(found) == 1:
         return found[0]
     return min(found, key=lambda each: each.remaining) if found else None
+
+
+@lru_cache(maxsize=256)
+def _limiting(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of an answer's headers that may say something of a limit. Most answers of a platform have the same."""
+    return tuple(filter(_may_limit, names))
 
 
 @lru_cache(maxsize=1024)

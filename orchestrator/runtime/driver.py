@@ -34,6 +34,7 @@ from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.rules import Rules
 from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from statemachines.machine import PlatformMachine
+from storage.changes import Change
 from storage.errors import StoreError
 from storage.leases import fence
 from storage.orders import get_kept, is_unchanged
@@ -145,8 +146,13 @@ class Driver:
     async def _commit(self, order_id: str, carried: Carried, *, has_permit: bool) -> tuple[Draft | None, Move]:
         """Applies an outcome, decides the next move, and returns once both are durable."""
         checkpoints = self._services.checkpoints
-        decided = await self._commit_change(carried, has_permit=has_permit)
-        draft, move = decided or await self._commit_fresh(order_id, carried, has_permit=has_permit)
+        draft: Draft | None = None
+        if carried.draft is not None and carried.snapshot is None:  # a read is compared with the snapshot before it
+            draft, move, change = self._decided(carried.draft, carried, has_permit=has_permit)
+            if not await self._services.store.change(change):
+                draft = None  # it is stale
+        if draft is None:
+            draft, move = await self._commit_fresh(order_id, carried, has_permit=has_permit)
         if checkpoints.is_used:
             if carried.apply is not None:
                 await checkpoints.reach("after_outcome")
@@ -154,17 +160,12 @@ class Driver:
                 await checkpoints.reach("after_intent")
         return draft, move
 
-    async def _commit_change(self, carried: Carried, *, has_permit: bool) -> tuple[Draft, Move] | None:
-        """Decides here, on the copy at hand, and hands over what changes. None where that cannot be: there is no copy,
-        it is stale, or a read is to be compared with the snapshot before it."""
-        services = self._services
-        if carried.draft is None or carried.snapshot is not None:
-            return None
-        ctx = services.context(may_begin=has_permit)
-        gone_on = None if carried.answer is None else go_on(carried.draft, ctx, carried.answer)
-        draft, move = gone_on or _decide(carried.draft, carried.apply, ctx)
-        is_written = await services.store.change(draft.take_change(ctx.now, services.epoch))
-        return (draft, move) if is_written else None
+    def _decided(self, known: Draft, carried: Carried, *, has_permit: bool) -> tuple[Draft, Move, Change]:
+        """Decides here, on a copy of what the last commit left, and what that changes."""
+        ctx = self._services.context(may_begin=has_permit)
+        gone_on = None if carried.answer is None else go_on(known, ctx, carried.answer)
+        draft, move = gone_on or _decide(known, carried.apply, ctx)
+        return draft, move, draft.take_change(ctx.now, self._services.epoch)
 
     async def _commit_fresh(self, order_id: str, carried: Carried, *, has_permit: bool) -> tuple[Draft | None, Move]:
         """Decides on the rows as a unit of work sees them. The outcome of a read is compared with the snapshot before

@@ -7,10 +7,10 @@ a few read-only connections.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
@@ -76,9 +76,9 @@ class SqliteStore:
         """As `write`, but few of these share a commit, and fewer while anything else is to be written."""
         return await self._writer.write_bulk(unit)
 
-    async def change(self, change: Change) -> bool:
+    def change(self, change: Change) -> Coroutine[Any, Any, bool]:
         """Writes a change, together with those of others. True once it is durable; False: it is stale."""
-        return await self._writer.change(change)
+        return self._writer.change(change)
 
     async def read(self, unit: Unit[T]) -> T:
         """Runs `unit` on a read-only connection, in one consistent snapshot."""

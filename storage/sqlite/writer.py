@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,9 +73,9 @@ class Writer:
         """As `Store.write_bulk`."""
         return await self._committed(Pending(unit), is_bulk=True)
 
-    async def change(self, change: Change) -> bool:
+    def change(self, change: Change) -> Coroutine[Any, Any, bool]:
         """As `Store.change`."""
-        return await self._committed(Pending.of(change))
+        return self._committed(Pending.of(change))
 
     async def _committed(self, pending: Pending[T], *, is_bulk: bool = False) -> T:
         if self._closing:
