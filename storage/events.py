@@ -76,8 +76,10 @@ def append_rows(tx: Transaction, rows: Sequence[EventRow]) -> None:
         return
     _claim_feed(tx)
     cursors = tx.insert_many(_INSERT, rows)
-    for cursor, (_, type_, shop, order, target, _) in zip(cursors, rows, strict=True):
-        tx.published.append(Published(cursor, shop, order, target, type_))
+    tx.published += [
+        Published(cursor, shop, order, target, type_)
+        for cursor, (_, type_, shop, order, target, _) in zip(cursors, rows, strict=True)
+    ]
 
 
 def _claim_feed(tx: Transaction) -> None:

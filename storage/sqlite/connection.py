@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -71,7 +72,7 @@ class SqliteTransaction:
         if not rows:
             return []
         more = f", ({', '.join('?' * len(rows[0]))})" * (len(rows) - 1)
-        last = self.insert(sql + more, [value for row in rows for value in row])
+        last = self.insert(sql + more, list(chain.from_iterable(rows)))
         return list(range(last - len(rows) + 1, last + 1))
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:

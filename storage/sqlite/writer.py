@@ -10,6 +10,7 @@ caller had waited, and the listeners are called.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Coroutine
@@ -38,13 +39,29 @@ _CHECKPOINT_SECONDS = 300.0
 
 
 class _Group:
-    """What commits together; `done` once it did, or failed."""
+    """What commits together.
 
-    __slots__ = ("done", "members")
+    Each step waits for one of these, and an event, which wakes those that wait by a future each, costs as much as all
+    the rest of waiting. So here they are by themselves, of asyncio as the connection is.
+    """
+
+    __slots__ = ("_waiters", "members")
 
     def __init__(self) -> None:
         self.members: list[Pending[Any]] = []
-        self.done = anyio.Event()
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def done(self) -> asyncio.Future[None]:
+        """To be awaited by one task: that it committed, or failed."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def end(self) -> None:
+        """It committed, or failed."""
+        for waiter in self._waiters:
+            if not waiter.done():  # the task that waited was cancelled
+                waiter.set_result(None)
 
 
 class Writer:
@@ -88,7 +105,7 @@ class Writer:
             waiting.append(_Group())
         group = waiting[-1]
         group.members.append(pending)
-        await group.done.wait()
+        await group.done()
         if pending.error is not None:
             raise pending.error
         return pending.result  # type: ignore[return-value]
@@ -173,7 +190,7 @@ class Writer:
             raise
         finally:
             for group in groups:
-                group.done.set()
+                group.end()
         self._on_group(len(members), anyio.current_time() - began)
         if published:
             self._on_commit(published)
