@@ -32,6 +32,7 @@ SITE := $(VENV)/platform-vendure
 TRYTON := $(VENV)/tryton
 GENERATORS := $(VENV)/generators
 PEERS := $(VENV)/peers
+AXE := $(VENV)/browser
 SUITE ?= check
 COVERAGE_BELOW ?= 90
 BESIDE := $(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -40,7 +41,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # What was compiled once stays so where a machine forbids it too: the tests start Python hundreds of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all quick lint check generators vendure vendure-server tryton tryton-company coverage docs bench peers chaos install lock clean
+.PHONY: help demo test test-all quick lint check generators axe vendure vendure-server tryton tryton-company coverage docs bench peers chaos install lock clean
 .DEFAULT_GOAL := test
 
 help:
@@ -51,17 +52,21 @@ demo: $(VENV)/installed
 
 # What is fetched and installed waits most of its time, and lint has one core.
 test: $(VENV)/installed-for-tests
-	@$(BESIDE) lint generators $(if $(PYTEST_ARGS),,$(SITE)/installed vendure-server tryton-company)
+	@$(BESIDE) lint generators axe $(if $(PYTEST_ARGS),,$(SITE)/installed vendure-server tryton-company)
 	@$(MAKE) --no-print-directory check
 	@$(if $(PYTEST_ARGS),,$(BESIDE) vendure tryton)
 
-check: $(VENV)/installed-for-tests generators
+check: $(VENV)/installed-for-tests generators axe
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 # What makes clients of the OpenAPI document and compiles the one in C#. Where it cannot be fetched, the tests that need it
 # say so.
 generators: $(VENV)/installed-for-tests
 	@$(MAKE) --silent --no-print-directory $(GENERATORS)/installed || true
+
+# What looks for barriers in the dashboard. The browser itself is the machine's (Debian: apt-get install chromium).
+axe: $(VENV)/installed-for-tests
+	@$(MAKE) --silent --no-print-directory $(AXE)/installed || true
 
 # The plug-in is installed beside our own packages and not among them: nothing else sees it.
 vendure: $(VENV)/installed-for-tests $(SITE)/installed vendure-server
@@ -180,6 +185,13 @@ $(GENERATORS)/installed: requirements/generators.lock requirements/dotnet.txt $(
 	@find $(GENERATORS) -path '*/net/runtime/.net/dotnet' -exec chmod +x {} +
 	@cp tests/clients/generators/package*.json $(GENERATORS)
 	@cd $(GENERATORS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(AXE)/installed: $(wildcard tests/browser/package*.json)
+	@echo "installing axe-core"
+	@mkdir -p $(AXE)
+	@cp tests/browser/package*.json $(AXE)
+	@cd $(AXE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(SITE)/installed: $(VENDURE)/pyproject.toml $(shell find $(VENDURE)/platform_vendure -name '*.py') | $(VENV)/installed-for-tests

@@ -25,9 +25,8 @@ LIBRARIES = ("uplot/uPlot.iife.min.js",)
 """Scripts of others, unchanged, with their licences beside them: uPlot draws the plots."""
 
 SCRIPTS = (
-    *("elements.js", "daemon.js", "words.js", "login.js", "feed.js", "overview.js", "orders.js", "stepper.js"),
-    *("order.js", "machines.js", "history.js"),
-    "main.js",
+    *("elements.js", "daemon.js", "words.js", "login.js", "dialog.js", "actions.js", "submit.js", "bulk.js"),
+    *("feed.js", "overview.js", "orders.js", "stepper.js", "order.js", "machines.js", "history.js", "main.js"),
 )
 """The parts of the script in the order in which they are joined, behind the libraries: one module, without imports."""
 

@@ -241,7 +241,9 @@ def test_a_plan_shows_between_which_states_each_step_leads() -> None:
     steps = [("change_status", "Nowe", "Wysłane", "done"), ("notify", "Wysłane", "Wysłane", "next")]
     plan = [dict(zip(("step", "from", "to", "status"), step, strict=True)) for step in steps]
     target = {"id": "t", "state": "Wysłane", "status": "running", "plan": plan, "submitted_at": None}
-    code = "\n".join((STATIC / name).read_text("utf-8") for name in ("elements.js", "words.js", "order.js"))
+    code = "\n".join(
+        (STATIC / name).read_text("utf-8") for name in ("elements.js", "words.js", "submit.js", "order.js")
+    )
     asked = f"console.log(orderTargets([{json.dumps(target)}])[1].text())"
     result = subprocess.run(
         [node, "-e", f"{_PAGE_IN_NODE}\n{code}\n{asked}"], capture_output=True, text=True, check=True

@@ -126,6 +126,9 @@ async function picture(platform, here, shop = null) {
   return drawn;
 }
 
+/** A picture that may be wider than the page: it is moved by keyboard, too. */
+function picturePanel(drawn, label) { return el("div", { class: "panel picture", tabindex: "0", role: "region", "aria-label": label }, drawn); }
+
 const DRAWN = new Set(["svg", "title", "desc", "defs", "marker", "g", "path", "rect", "circle", "text"]);
 
 /** A copy with nothing but shapes and words; colours come from this page's style. */

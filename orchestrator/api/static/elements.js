@@ -13,12 +13,49 @@ function el(tag, properties = {}, ...children) {
   return node;
 }
 
-/** Replaces what is in `node`, but only when `data` is not what was shown last: selections and focus survive. */
+/** Replaces what is in `node`, but only when `data` is not what was shown last. The focus stays where it was, or at
+ *  what took its place, and what was unfolded stays so. */
 function show(node, data, build) {
   const json = JSON.stringify(data);
   if (node.shown === json) return;
   node.shown = json;
-  node.replaceChildren(...[build()].flat().filter(Boolean));
+  keepingFocus(node, () => node.replaceChildren(...[build()].flat().filter(Boolean)));
+}
+
+/** Lets answers through in the order in which they were asked for: a late one must not show what was before. */
+class Sequence {
+  constructor() { [this.asked, this.shown] = [0, 0]; }
+
+  /** Answers a function that says once, when the answer is there, whether it is still to be shown. */
+  begin() {
+    const mine = ++this.asked;
+    return () => {
+      if (mine < this.shown) return false;
+      this.shown = mine;
+      return true;
+    };
+  }
+}
+
+const FOCUSABLE = "a[href], button, input, select, textarea, summary, [tabindex]";
+
+/** What an element is to a person, whatever draws it anew. */
+function focusKey(node) {
+  return node.dataset.key ?? [node.localName, node.id, node.getAttribute("href"), node.getAttribute("name"), node.textContent].join(" ");
+}
+
+function keepingFocus(node, redraw) {
+  const focused = node !== document.activeElement && node.contains(document.activeElement) ? document.activeElement : null;
+  const [key, all] = focused ? [focusKey(focused), [...node.querySelectorAll(FOCUSABLE)]] : [];
+  const place = focused && all.filter((each) => focusKey(each) === key).indexOf(focused);
+  const unfolded = new Set([...node.querySelectorAll("details[open][data-key]")].map(focusKey));
+  redraw();
+  for (const each of node.querySelectorAll("details[data-key]")) if (unfolded.has(focusKey(each))) each.open = true;
+  if (!focused || focused.isConnected) return;
+  const alike = [...node.querySelectorAll(FOCUSABLE)].filter((each) => focusKey(each) === key);
+  const next = alike[Math.min(place, alike.length - 1)] ?? [...node.querySelectorAll(FOCUSABLE)][all.indexOf(focused)];
+  if (!next) node.tabIndex = -1;
+  (next ?? node).focus({ preventScroll: true });
 }
 
 /** A moment: how long ago, kept up to date, with the exact time as its title. */

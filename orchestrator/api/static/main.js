@@ -11,7 +11,7 @@ const overview = new Overview(feed);
 let status = null;
 let milestones = {};
 let orderPage = null;
-let fresh = null; // a page that keeps itself fresh: `update` takes each status, `refresh` reads what it shows
+let fresh = null; // a page that keeps itself fresh: `update` takes each status, `refresh` reads what it shows (with each event where `isLive`)
 let turn = 0; // grows with every navigation, so that a late answer does not draw over another page
 
 function route() {
@@ -41,10 +41,11 @@ async function navigate() {
     orderPage = new OrderPage(parts[0], parts[1]);
     page = orderPage.page;
     orderPage.refresh();
-  } else if (name === "overview" && !parts.length) {
+  } else if ((name === "overview" && !parts.length) || (name === "needs" && !parts.length)) {
     page = overview.page;
   } else if (name === "orders" && !parts.length) {
-    page = await ordersPage(query, status, () => mine === turn);
+    fresh = new OrdersPage(query, status);
+    page = fresh.page;
   } else if (name === "machines" && !parts.length) {
     fresh = new MachinesPage(status, milestones);
     page = fresh.page;
@@ -55,7 +56,8 @@ async function navigate() {
   if (mine !== turn) return;
   fresh?.refresh?.();
   document.title = name === "overview" ? "fulfilld" : `${parts.length ? parts.join(" / ") : name} – fulfilld`;
-  view.replaceChildren(...page);
+  view.replaceChildren(...page.filter(Boolean));
+  if (name === "needs") overview.attention.scrollIntoView();
 }
 
 function noSuchPage() {
@@ -63,9 +65,14 @@ function noSuchPage() {
     el("p", { class: "panel empty" }, "There is nothing at ", el("code", { class: "wrap" }, location.hash), ". ", el("a", { href: "#/" }, "To the overview"))];
 }
 
+const statusAnswers = new Sequence();
+
 async function refreshStatus() {
+  const isCurrent = statusAnswers.begin();
   try {
-    status = await get("/v1/status");
+    const read = await get("/v1/status");
+    if (!isCurrent()) return;
+    status = read;
     if (notice.dataset.of === "status") notify("", "", "status");
   } catch (failure) {
     const isOut = failure.status === 401 && await get("/v1/session").then(() => false, (again) => again.status === 401);
@@ -79,15 +86,30 @@ async function refreshStatus() {
   await learnMachines();
   showDaemon(status.daemon ?? {});
   showShopChoice(status.shops ?? []);
-  overview.update(status, milestones);
+  overview.update(status, milestones, await readCauses());
   fresh?.update?.(status);
 }
 
-/** Says something at the top. What the status says goes with the next status, an answer to a search stays longer. */
+/** Why orders wait for a person, where they are too many to be shown one by one; null where they are not. */
+async function readCauses() {
+  const blocked = status.totals?.by_situation?.blocked ?? 0;
+  return blocked > MANY ? get("/v1/orders/causes").catch(() => null) : null;
+}
+
+/** Says something at the top. What the status says goes with the next status, an answer to a person stays longer. */
 function notify(words, tone, of) {
   notice.className = tone;
   notice.dataset.of = of;
-  if (notice.textContent !== words) notice.textContent = words;
+  if (!Array.isArray(words) && notice.textContent === words) return;
+  notice.replaceChildren(...[words].flat().filter(Boolean));
+  if (of === "action") notice.append(el("button", { type: "button", class: "small", onclick: () => notify("", "", "") }, "Dismiss"));
+}
+
+/** Shows what a person's action changed at once; the feed will do the same a moment later. */
+function renew() {
+  refreshStatus();
+  orderPage?.refresh();
+  fresh?.refresh?.();
 }
 
 function showDaemon(daemon) {
@@ -120,7 +142,7 @@ function refreshSoon(event) {
   if (orderPage && event.shop === orderPage.shop && event.order === orderPage.id) orderPage.refresh();
   if (isRefreshDue) return;
   isRefreshDue = true;
-  setTimeout(async () => { await refreshStatus(); isRefreshDue = false; }, 1000);
+  setTimeout(async () => { await Promise.all([refreshStatus(), fresh?.isLive && fresh.refresh()]); isRefreshDue = false; }, 1000);
 }
 
 document.getElementById("search").addEventListener("submit", async (event) => {
@@ -134,12 +156,16 @@ document.getElementById("search").addEventListener("submit", async (event) => {
   }
 });
 
-addEventListener("hashchange", async () => { if (notice.dataset.of === "search") notify("", "", ""); await navigate(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
+// the address says which page is shown, so this link may not change it
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); view.focus(); });
+let isIn = false; // before that the form is shown, or the first page is about to be
+addEventListener("hashchange", async () => { if (!isIn) return; if (["search", "action"].includes(notice.dataset.of)) notify("", "", ""); await navigate(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refreshStatus(); });
 
 await letIn().catch((failure) => notify(failure.status ? failure.message : "The daemon does not answer. Is it running?", "bad", "status"));
 await refreshStatus();
+isIn = true;
 await navigate();
 follow(Math.max(0, (status?.totals?.events_last_cursor ?? 0) - FEED_BACKLOG), refreshSoon, (how) => feed.live(how));
 setInterval(keepMomentsFresh, 1000);
-setInterval(() => { if (!document.hidden) { refreshStatus(); orderPage?.refresh(); fresh?.refresh?.(); } }, STATUS_SECONDS * 1000);
+setInterval(() => { if (!document.hidden) renew(); }, STATUS_SECONDS * 1000);

@@ -4,23 +4,30 @@
 class OrderPage {
   constructor(shop, id) {
     [this.shop, this.id] = [shop, id];
-    [this.facts, this.steps, this.targets, this.timeline, this.map] = [el("div"), el("section"), el("section"), el("section"), el("section")];
+    [this.actions, this.facts, this.steps] = [el("div", { class: "actions" }), el("div"), el("section")];
+    [this.targets, this.timeline, this.map] = [el("section"), el("section"), el("section")];
     this.payload = this.payloadPanel();
-    this.page = [el("div", { class: "head" }, el("h1", { class: "wrap" }, `${shop} / ${id}`)), this.facts, this.steps,
-      el("div", { class: "columns" }, el("div", {}, this.targets, this.map, this.payload), this.timeline)];
+    this.page = [el("div", { class: "head" }, el("h1", { class: "wrap" }, `${shop} / ${id}`)), this.actions, this.facts, this.steps,
+      el("div", { class: "columns" }, el("div", {}, this.targets, this.payload), this.timeline), this.map];
     this.here = undefined;
+    this.answers = new Sequence();
   }
 
   async refresh() {
+    const isCurrent = this.answers.begin();
     let order;
     try {
       order = await get(`${orderPath(this.shop, this.id)}?include=timeline`);
+      if (!isCurrent()) return;
     } catch (failure) {
-      if (failure.status === 404) show(this.facts, "none", () => this.missing());
+      if (failure.status === 404) show(this.facts, "missing", () => this.missing());
       else show(this.facts, failure.message, () => el("p", { class: "panel empty bad" }, failure.message));
       return;
     }
     const { timeline, ...rest } = order;
+    show(this.actions, [order.situation, order.problem, order.attention, order.targets, order.state], () => [
+      el("button", { type: "button", class: "main", "data-key": "submit", onclick: () => submitTarget(order, Object.keys(milestones[order.shop] ?? {})) }, "Submit a target…"),
+      ...fitting(order).map((name) => actionButton(order, name))]);
     show(this.facts, rest, () => orderFacts(order));
     show(this.targets, order.targets, () => orderTargets(order.targets ?? []));
     show(this.steps, [order.situation, order.targets, timeline], () => stepper(order, timeline ?? []));
@@ -29,15 +36,14 @@ class OrderPage {
       this.here = order.state;
       // a shop that left the config has no machine of its own any more
       const drawn = await picture(order.platform, order.state, order.shop) ?? await picture(order.platform, order.state);
-      this.map.replaceChildren(el("h2", {}, "Where it is"), drawn ? el("div", { class: "panel picture" }, drawn)
+      this.map.replaceChildren(el("h2", {}, "Where it is"), drawn ? picturePanel(drawn, `The states of ${order.platform}`)
         : el("p", { class: "panel empty" }, "The machine's picture could not be read."));
     }
   }
 
   missing() {
-    this.payload.remove();
     return el("div", { class: "panel pad" }, el("p", {}, "This order is not known here. If the platform has it, it can be read now:"),
-      el("div", { class: "commands" }, command(`fulfilld refresh ${shell(this.shop)} ${shell(this.id)}`)));
+      el("div", { class: "commands" }, actionButton({ shop: this.shop, id: this.id }, "refresh")));
   }
 
   payloadPanel() {
@@ -74,10 +80,10 @@ function orderFacts(order) {
         el("div", { class: "soft" }, each.lines.map((row) => `${row.id} ×${row.quantity}`).join(", ")))),
       fact("One step away", (order.allowed ?? []).join(", ") || "nothing"),
       fact("Imported", moment(order.imported_at)), fact("Changed", moment(order.updated_at))),
-    problem && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id, problem })),
+    problem && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id, problem }, false)),
     order.attention && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id,
-      problem: { type: "attention", title: "The ERP asks for a person", detail: order.attention.reason, since: order.attention.since } })),
-    order.situation === "held" && el("div", { class: "commands" }, `Held${order.held_reason ? ` (${order.held_reason})` : ""}: no step begins. `, command(`fulfilld release ${shell(order.shop)} ${shell(order.id)}`)),
+      problem: { type: "attention", title: "The ERP asks for a person", detail: order.attention.reason, since: order.attention.since } }, false)),
+    order.situation === "held" && el("p", { class: "warn" }, `Held${order.held_reason ? ` (${order.held_reason})` : ""}: no step begins.`),
     el("br"),
   ];
 }
@@ -85,11 +91,9 @@ function orderFacts(order) {
 function orderTargets(targets) {
   const heading = el("h2", {}, "Targets");
   if (!targets.length) return [heading, el("p", { class: "panel empty" }, "No pending targets.")];
-  const tones = { done: "good", now: "busy", next: "" };
   return [heading, el("ol", { class: "panel rows targets" }, targets.map((target) => el("li", {},
     el("div", { class: "facts-line" }, el("strong", {}, target.state), badge(target.status, TARGET_TONES[target.status]), moment(target.submitted_at),
       el("span", { class: "id wrap" }, target.id)),
-    (target.plan ?? []).length > 0 && el("ol", { class: "plan" }, el("li", { class: "soft" }, target.plan[0].from), target.plan.map((step) =>
-      el("li", {}, badge(`${step.step} ${step.status === "next" ? "" : step.status}`.trim(), tones[step.status]), step.to !== step.from && el("span", { class: "soft" }, step.to)))),
+    (target.plan ?? []).length > 0 && planList(target.plan),
     (target.unused ?? []).length > 0 && el("p", { class: "soft" }, `No use on this platform for: ${target.unused.join(", ")}`))))];
 }

@@ -1,39 +1,97 @@
-// The list of orders with its filter, and the search by id or reference.
+// The list of orders with its filter, kept up to date, and the search by id or reference.
 
-const PAGE_SIZE = 50;
+const PAGE_SIZE = 100;
+const MOST_ROWS = 1000;
+const FILTERS = ["shop", "state", "situation", "problem", "step", "cause", "reference"];
+const IN_BULK = ["retry", "skip", "hold", "release", "cancel"];
+const PENDING = "pending"; // a choice of this page alone: all situations in which targets wait
 
-async function ordersPage(filter, status, isCurrent) {
-  const chosen = Object.fromEntries(["shop", "state", "situation", "reference"].map((name) => [name, filter.get(name) ?? ""]));
-  const body = el("tbody");
-  const more = el("div", { class: "more" });
-  const panel = el("div", { class: "panel" }, el("div", { class: "scroll" }, el("table", {},
-    el("thead", {}, el("tr", {}, ["Order", "Reference", "State", "Situation", "Payment", "Changed"].map((title) => el("th", { scope: "col" }, title)))),
-    body)), more);
-  const load = async (after) => {
-    const query = new URLSearchParams({ limit: String(PAGE_SIZE) });
-    for (const [name, value] of Object.entries(chosen)) if (value) query.set(name, value);
-    if (after) query.set("after", after);
-    more.replaceChildren("Loading…");
+const COLUMNS = [
+  { title: "Order", key: "order", of: (order) => `${order.shop} ${order.id}` },
+  { title: "Reference", key: "reference", of: (order) => order.reference ?? "" },
+  { title: "State", key: "state", of: (order) => `${MILESTONES.indexOf(order.milestone)} ${order.state}` },
+  { title: "Situation", key: "situation", of: (order) => order.situation },
+  { title: "Payment", key: "payment", of: (order) => order.payment },
+  { title: "Changed", key: "changed", of: (order) => order.updated_at, isNewestFirst: true },
+];
+
+/** The orders that a filter finds. `refresh` reads them again, `hears` says which events are about them. */
+class OrdersPage {
+  constructor(query, status) {
+    this.chosen = Object.fromEntries(FILTERS.map((name) => [name, query.get(name) ?? ""]));
+    this.sort = { key: query.get("sort") ?? "changed", isDown: query.get("down") !== "0" };
+    this.rows = [];
+    this.isLive = true;
+    this.answers = new Sequence();
+    this.wanted = PAGE_SIZE;
+    this.body = el("tbody", { role: "rowgroup" });
+    this.head = el("tr", { role: "row" });
+    this.more = el("div", { class: "more" }, "Loading…");
+    this.page = [el("h1", { class: "head" }, "Orders"), orderFilters(this.chosen, status), this.bulkBar(),
+      el("div", { class: "panel" }, el("table", { class: "orders", role: "table", "aria-label": "Orders" }, el("thead", { role: "rowgroup" }, this.head), this.body), this.more)];
+    this.drawHead();
+  }
+
+  /** Buttons for all that match, where there is a filter that the daemon takes for that. */
+  bulkBar() {
+    const filter = Object.fromEntries(Object.entries(this.chosen).filter(([, value]) => value));
+    if (!Object.keys(filter).length || filter.situation === PENDING) return null;
+    return el("div", { class: "actions", role: "group", "aria-label": "All orders that match" }, el("span", { class: "soft" }, "All that match:"), bulkButtons(filter, IN_BULK, "small"));
+  }
+
+  async refresh() {
+    const isCurrent = this.answers.begin();
     try {
-      const found = await get(`/v1/orders?${query}`);
+      const { orders, isMore } = await this.read();
       if (!isCurrent()) return;
-      body.append(...found.orders.map(orderRow));
-      more.replaceChildren(found.next ? el("button", { type: "button", onclick: () => load(found.next) }, "More") : ending(body.children.length));
+      [this.rows, this.isMore] = [orders, isMore];
+      this.draw();
     } catch (failure) {
-      more.replaceChildren(el("span", { class: "bad" }, failure.message));
+      this.more.replaceChildren(el("span", { class: "bad" }, failure.message));
     }
-  };
-  load(null);
-  return [el("h1", { class: "head" }, "Orders"), filters(chosen, status), panel];
+  }
+
+  async read() {
+    const { situation: doing, ...rest } = this.chosen;
+    const wanted = Object.entries(rest).filter(([, value]) => value);
+    const page = (name) => get(`/v1/orders?${new URLSearchParams([...wanted, ...(name ? [["situation", name]] : []), ["limit", String(this.wanted)]])}`);
+    if (doing !== PENDING) {
+      const found = await page(doing);
+      return { orders: found.orders, isMore: found.next !== null };
+    }
+    const pages = await Promise.all(SITUATIONS.filter((name) => name !== "idle").map(page));
+    return { orders: pages.flatMap((each) => each.orders).filter((order) => (order.targets ?? []).length), isMore: pages.some((each) => each.next !== null) };
+  }
+
+  draw() {
+    const { of } = COLUMNS.find((column) => column.key === this.sort.key) ?? COLUMNS[0];
+    const sorted = [...this.rows].sort((a, b) => collator.compare(of(a), of(b)) || collator.compare(a.id, b.id));
+    if (this.sort.isDown) sorted.reverse();
+    show(this.body, sorted, () => sorted.map(orderRow));
+    show(this.more, [sorted.length, this.isMore, this.sort.key], () => this.ending(sorted.length));
+  }
+
+  drawHead() {
+    show(this.head, this.sort, () => COLUMNS.map(({ title, key, isNewestFirst }) => {
+      const isMine = key === this.sort.key;
+      const sort = () => { this.sort = { key, isDown: isMine ? !this.sort.isDown : Boolean(isNewestFirst) }; this.drawHead(); this.draw(); };
+      return el("th", { scope: "col", role: "columnheader", "aria-sort": isMine ? (this.sort.isDown ? "descending" : "ascending") : "none" },
+        el("button", { type: "button", class: "sort", "data-key": `sort ${key}`, onclick: sort }, title));
+    }));
+  }
+
+  ending(length) {
+    if (!length) return el("span", { class: "soft" }, "No order matches. Orders come in by polling; one that is missing can be read with ", command("fulfilld refresh SHOP ID"));
+    if (!this.isMore) return el("span", { class: "soft" }, length === 1 ? "One order." : `All ${count(length)} orders.`);
+    const button = this.wanted < MOST_ROWS && el("button", { type: "button", "data-key": "more", onclick: () => { this.wanted = Math.min(this.wanted + 2 * PAGE_SIZE, MOST_ROWS); this.refresh(); } }, "More");
+    return [el("span", { class: "soft" }, `${count(length)} are loaded, those imported first, and sorted. `), button || el("span", { class: "soft" }, "Narrow the filter to see others.")];
+  }
 }
 
-function ending(length) {
-  return length ? el("span", { class: "soft" }, length === 1 ? "One order." : `All ${count(length)} orders.`)
-    : el("span", { class: "soft" }, "No order matches. Orders come in by polling; one that is missing can be read with ", command("fulfilld refresh SHOP ID"));
-}
+const collator = new Intl.Collator("en", { numeric: true });
 
-function filters(chosen, status) {
-  const form = el("form", { class: "filters" });
+function orderFilters(chosen, status) {
+  const form = el("form", { class: "filters", "aria-label": "Filter" });
   const go = () => {
     const given = [...new FormData(form)].filter(([, value]) => value !== "");
     location.hash = `#/orders?${new URLSearchParams(given)}`;
@@ -42,16 +100,25 @@ function filters(chosen, status) {
     el("option", { value: "" }, "any"), values.map((value) => el("option", { value, selected: value === chosen[name] }, value))));
   form.addEventListener("submit", (event) => { event.preventDefault(); go(); });
   const states = [...new Set([...MILESTONES, ...(status?.shops ?? []).flatMap((shop) => Object.keys(shop.by_state ?? {})), chosen.state])].filter(Boolean);
-  form.append(choice("shop", "Shop", (status?.shops ?? []).map((shop) => shop.name)), choice("situation", "Situation", SITUATIONS),
-    choice("state", "State or milestone", states),
+  const problems = [...new Set([...Object.keys(ADVICE).filter((name) => name !== "attention"), chosen.problem])].filter(Boolean);
+  form.append(choice("shop", "Shop", (status?.shops ?? []).map((shop) => shop.name)), choice("situation", "Situation", [...SITUATIONS, PENDING]),
+    choice("state", "State or milestone", states), choice("problem", "Problem", problems),
     el("label", {}, "Reference", el("input", { name: "reference", value: chosen.reference, autocomplete: "off" })));
+  for (const name of ["step", "cause"]) {
+    if (!chosen[name]) continue;
+    const kept = el("input", { type: "hidden", name, value: chosen[name] });
+    form.append(kept, el("button", { type: "button", class: "chip", title: `Without this ${name}`, onclick: () => { kept.remove(); go(); } }, `${name}: ${chosen[name]} ×`));
+  }
   return form;
 }
 
 function orderRow(order) {
-  return el("tr", {}, el("td", {}, orderLink(order.shop, order.id)), el("td", { class: "wrap" }, order.reference ?? "–"),
-    el("td", {}, order.state, order.milestone && order.milestone !== order.state ? el("span", { class: "soft" }, ` ${order.milestone}`) : null),
-    el("td", {}, situation(order), order.withdrawn ? el("span", { class: "bad" }, " withdrawn") : null), el("td", {}, order.payment), el("td", {}, moment(order.updated_at)));
+  const cell = (...children) => el("td", { role: "cell" }, ...children);
+  return el("tr", { role: "row" }, cell(orderLink(order.shop, order.id)), el("td", { class: "wrap", role: "cell" }, order.reference ?? "–"),
+    cell(order.state, order.milestone && order.milestone !== order.state ? el("span", { class: "soft" }, ` ${order.milestone}`) : null),
+    cell(situation(order), order.withdrawn ? el("span", { class: "bad" }, " withdrawn") : null,
+      order.problem && el("div", { class: "soft said" }, order.problem.detail || order.problem.title)),
+    cell(order.payment), cell(moment(order.updated_at)));
 }
 
 /** Finds an order by id or reference and goes there; answers words when there is none. */

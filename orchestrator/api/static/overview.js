@@ -9,13 +9,14 @@ class Overview {
     this.shops = el("section", { "aria-label": "Shops" });
     this.deliveries = el("section", { "aria-label": "Deliveries" });
     const left = el("div", {}, this.attention, this.shops, this.deliveries);
-    this.page = [this.tiles, el("div", { class: "columns" }, left, feed.section)];
+    this.page = [el("h1", { class: "hidden" }, "Overview"), this.tiles, el("div", { class: "columns" }, left, feed.section)];
   }
 
-  update(status, milestones) {
+  /** `causes`: why orders wait for a person, where they are many. */
+  update(status, milestones, causes) {
     const totals = status.totals ?? {};
-    show(this.tiles, [totals, status.attention?.length], () => tiles(totals, status.attention ?? []));
-    show(this.attention, [status.attention, pausedShops(status.shops)], () => attention(status));
+    show(this.tiles, [totals, needyCount(status)], () => tiles(totals, needyCount(status)));
+    show(this.attention, [status.attention, pausedShops(status.shops), causes], () => attention(status, causes));
     // every second something in here grows older: only what is not a clock decides about drawing anew
     const steady = status.shops.map(({ oldest_pending_seconds: age, rate_limit: rate, ...rest }) =>
       [rest, Math.floor((age ?? 0) / 10), rate && { ...rate, available: 0 }]);
@@ -31,11 +32,9 @@ function tiles(totals, needy) {
     el("a", { href, class: `panel tile ${tone} ${value ? "" : "none"}` }, el("b", {}, count(value)), el("span", {}, label));
   return [
     tile(plural(totals.orders, "order"), totals.orders, "#/orders"),
-    tile(`${plural(totals.targets_pending, "target")} pending`, totals.targets_pending, "#/orders"),
-    ...SITUATIONS.map((name) => {
-      const value = name === "blocked" ? Math.max(by.blocked ?? 0, needy.filter((item) => item.order).length) : by[name] ?? 0;
-      return tile(name, value, `#/orders?situation=${name}`, name === "blocked" && value ? "bad" : "");
-    }),
+    tile(`${plural(totals.targets_pending, "target")} pending`, totals.targets_pending, `#/orders?situation=${PENDING}`),
+    tile(needy === 1 ? "needs a person" : "need a person", needy, "#/needs", needy ? "bad" : ""),
+    ...SITUATIONS.map((name) => tile(name, by[name] ?? 0, `#/orders?situation=${name}`, name === "blocked" && by.blocked ? "bad" : "")),
   ];
 }
 
@@ -45,12 +44,35 @@ function pausedShops(all) {
     .map((shop) => ({ name: shop.name, at: shop.paused_at, by: shop.paused_by, reason: shop.paused_reason }));
 }
 
-function attention(status) {
-  const orders = status.attention ?? [];
-  const paused = pausedShops(status.shops);
-  const heading = el("h2", {}, "Needs a person", " ", orders.length + paused.length > 0 && badge(count(orders.length + paused.length), "bad"));
+const MANY = 5; // so many orders that wait for a person are shown one by one, more by their causes
+
+/** How many orders and shops wait for a person. */
+function needyCount(status) {
+  const wishes = (status.attention ?? []).filter(({ problem }) => problem?.type === "attention").length;
+  return (status.totals?.by_situation?.blocked ?? 0) + wishes + pausedShops(status.shops).length;
+}
+
+function attention(status, causes) {
+  const [orders, paused, needy] = [status.attention ?? [], pausedShops(status.shops), needyCount(status)];
+  const heading = el("h2", { id: "needs" }, "Needs a person", " ", needy > 0 && badge(count(needy), "bad"));
   if (!orders.length && !paused.length) return [heading, el("p", { class: "panel empty" }, "Nothing. Every order goes its way or rests.")];
-  return [heading, el("ul", { class: "panel attention" }, paused.map(pausedShop), orders.map(needyOrder))];
+  const alone = causes ? orders.filter(({ problem }) => problem?.type === "attention") : orders;
+  return [heading, el("ul", { class: "panel attention" }, paused.map(pausedShop), (causes?.causes ?? []).map(causeItem),
+    alone.map((each) => needyOrder(each))),
+  causes?.left_out > 0 && el("p", { class: "soft" }, `and ${several(causes.left_out, "cause")} more: `, ordersLink({ situation: "blocked" }, {}, "all blocked orders"))];
+}
+
+/** Orders that stand still for one cause, and what can be done with all of them. */
+function causeItem({ cause, problem, title, step, detail, count: orders, shops, since, sample }) {
+  const filter = { cause };
+  return el("li", {},
+    el("div", { class: "facts-line" }, el("strong", { class: "bad" }, `${several(orders, "order")}: ${title}`), step && el("span", {}, "step ", el("code", {}, step)),
+      el("span", {}, Object.entries(shops).map(([name, n]) => `${name} ${count(n)}`).join(", ")), el("span", {}, "since ", moment(since))),
+    detail && el("blockquote", {}, detail),
+    ADVICE[problem] && el("p", { class: "soft" }, ADVICE[problem]),
+    el("p", { class: "facts-line" }, "such as ", sample.map((each) => orderLink(each.shop, each.order))),
+    el("div", { class: "commands" }, ordersLink(filter, { class: "button" }, `Show ${several(orders, "order")}`),
+      bulkButtons(filter, remediesOf({ type: problem, step }).filter((name) => BULK[name]))));
 }
 
 function pausedShop({ name, at, by, reason }) {
@@ -66,17 +88,19 @@ function pausedShop({ name, at, by, reason }) {
     el("div", { class: "facts-line" }, el("strong", { class: isDenied ? "bad" : "warn" }, isDenied ? "Access denied" : "Paused"),
       el("span", { class: "id" }, name), at && moment(at)),
     reason && el("blockquote", {}, String(reason)), el("p", { class: "soft" }, advice),
-    el("div", { class: "commands" }, isDenied && command("fulfilld doctor"), command(`fulfilld resume ${shell(name)}`)));
+    shopButtons({ name, paused: true, paused_by: by }),
+    onTerminal([isDenied && "fulfilld doctor", `fulfilld resume ${shell(name)}`].filter(Boolean)));
 }
 
-function needyOrder({ shop, order, problem }) {
+function needyOrder({ shop, order, problem }, actions = true) {
   const p = problem ?? {};
   return el("li", {},
     el("div", { class: "facts-line" }, el("strong", { class: "bad" }, p.title ?? p.type ?? "Blocked"),
       order ? orderLink(shop, order) : el("span", { class: "id" }, shop), p.step && el("span", {}, "step ", el("code", {}, p.step)), p.since && moment(p.since)),
     p.detail && el("blockquote", {}, p.detail),
     ADVICE[p.type] && el("p", { class: "soft" }, ADVICE[p.type]),
-    order && el("div", { class: "commands" }, remedies(shop, order, p).map(command)));
+    order && actions && el("div", { class: "commands" }, remediesOf(p).map((name) => actionButton({ shop, id: order, problem: p, attention: p.type === "attention" }, name))),
+    order && onTerminal(remedies(shop, order, p)));
 }
 
 function shops(all, milestones) {
@@ -106,7 +130,8 @@ function shopCard(shop, milestones) {
     el("div", { class: "facts-line" }, el("span", {}, "synced ", moment(shop.last_sync_at)),
       shop.skipped ? el("span", { title: "orders from before, which polls and webhooks do not import" }, `${count(shop.skipped)} left out as history`) : null,
       shop.oldest_pending_seconds ? el("span", {}, `oldest target ${duration(shop.oldest_pending_seconds)}`) : null,
-      rateWords(shop.rate_limit)));
+      rateWords(shop.rate_limit)),
+    shopButtons(shop));
 }
 
 /** Receivers of the ERP, each with what it has to get yet. */
@@ -120,7 +145,7 @@ function deliveries(all) {
       el("div", { class: "facts-line" }, el("span", {}, one.lag_events
         ? `${several(one.lag_events, "event")} to deliver, the oldest waits for ${duration(one.lag_seconds)}` : "everything is delivered")),
       one.last_error && el("blockquote", { class: trouble ? "bad" : "" }, String(one.last_error)),
-      el("div", { class: "commands" }, (one.paused || trouble) && command(`fulfilld delivery ${one.paused ? "resume" : "pause"} ${shell(one.name)}`)));
+      el("div", { class: "commands" }, deliveryButton(one)));
   }))];
 }
 

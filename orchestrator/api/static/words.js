@@ -19,14 +19,17 @@ const ADVICE = {
   "quarantined": "The daemon died again and again in this step. Read its log first; then retry, or do the step by hand and skip it.",
 };
 
-/** The commands that help with a blocked order, the likeliest first. */
+/** The actions that help with a blocked order, the likeliest first. */
+function remediesOf(problem) {
+  if (problem?.type === "attention") return ["release"];
+  if (problem?.type === "unknown-state") return ["refresh", "cancel"];
+  if (problem?.type === "not-allowed") return ["cancel", "refresh"];
+  return ["retry", ...(problem?.step ? ["skip"] : []), "cancel"];
+}
+
+/** The same as commands. */
 function remedies(shop, order, problem) {
-  const where = `${shell(shop)} ${shell(order)}`;
-  const skip = `fulfilld skip ${where} --reason 'done by hand'`;
-  if (problem?.type === "attention") return [`fulfilld release ${where}`];
-  if (problem?.type === "unknown-state") return [`fulfilld refresh ${where}`, `fulfilld cancel ${where}`];
-  if (problem?.type === "not-allowed") return [`fulfilld cancel ${where}`, `fulfilld refresh ${where}`];
-  return [`fulfilld retry ${where}`, ...(problem?.step ? [skip] : []), `fulfilld cancel ${where}`];
+  return remediesOf(problem).map((name) => `fulfilld ${name} ${shell(shop)} ${shell(order)}${name === "skip" ? " --reason 'done by hand'" : ""}`);
 }
 
 function situation(order) { return badge(order.situation, SITUATION_TONES[order.situation]); }

@@ -1,0 +1,81 @@
+// Acting on all orders that a filter finds: how many they are and some of them first, then a job with its progress.
+
+const BULK = {
+  retry: { label: "Retry", verb: "retried", warning: null },
+  skip: { label: "Skip", verb: "skipped", warning: "Their blocked steps count as done by hand, which cannot be undone." },
+  hold: { label: "Hold", verb: "held", warning: null },
+  release: { label: "Release", verb: "released", warning: null },
+  cancel: { label: "Cancel", verb: "cancelled", warning: "Their pending targets are dropped, which cannot be undone. What was done on the platforms stays." },
+};
+const JOB_SECONDS = 0.5;
+
+/** Buttons for a filter; `names` are the actions offered. */
+function bulkButtons(filter, names, className = "") {
+  return names.map((name) => el("button", { type: "button", class: className, "data-key": `all ${name} ${JSON.stringify(filter)}`,
+    onclick: () => inBulk(name, filter) }, `${BULK[name].label} all…`));
+}
+
+/** Counts and shows what an action would be done to, and does it when that is confirmed. */
+function inBulk(name, filter) {
+  const { label, warning } = BULK[name];
+  const counted = el("div", { "aria-live": "polite" }, el("p", {}, "Counting…"));
+  const reason = reasonField(name === "skip", name === "skip" ? "How the steps were done by hand. It is kept with each order." : null);
+  let progress = null;
+  const { go, box, trouble } = ask({
+    title: `${label} all orders`, button: label, tone: warning ? "bad" : "",
+    say: [filterWords(filter), counted, warning && el("p", { class: "warn" }, warning), reason].filter(Boolean),
+    act: async ({ form, leave }) => {
+      const { job, count: orders } = await send("POST", `/v1/orders/${name}`, { filter, ...filled(form) });
+      go.hidden = true;
+      reason.remove();
+      progress = jobProgress(job, orders, name);
+      counted.replaceChildren(progress.node);
+      leave.focus();
+      renew();
+      await progress.follow(() => box.isConnected);
+      renew();
+      return false;
+    },
+  });
+  go.disabled = true;
+  send("POST", `/v1/orders/${name}`, { filter, dry_run: true }).then((found) => {
+    counted.replaceChildren(...bulkSample(found));
+    go.textContent = found.count ? `${label} ${several(found.count, "order")}` : label;
+    go.disabled = !found.count;
+  }, (failure) => { counted.replaceChildren(); trouble.replaceChildren(...problemWords(failure)); });
+}
+
+function filterWords(filter) {
+  return el("p", { class: "facts-line" }, Object.entries(filter).map(([name, value]) => el("span", {}, `${name} `, el("strong", { class: "wrap" }, value))));
+}
+
+function bulkSample({ count: orders, sample }) {
+  if (!orders) return [el("p", {}, "No order matches now.")];
+  const more = orders - sample.length;
+  return [el("p", {}, el("strong", {}, several(orders, "order")), ". ", more > 0 ? "The first of them:" : null),
+    el("ul", { class: "sample" }, sample.map((each) => el("li", { class: "id wrap" }, `${each.shop}/${each.order ?? each.id}`))),
+    more > 0 && el("p", { class: "soft" }, `and ${count(more)} more`)].filter(Boolean);
+}
+
+/** What is shown of a job while it runs. `follow` reads it until it has ended, or nobody looks any more. */
+function jobProgress(id, orders, name) {
+  const bar = el("progress", { max: orders, value: 0, "aria-label": "Progress" });
+  const words = el("p", { role: "status" }, `0 of ${several(orders, "order")}`);
+  const left = el("ul", {});
+  const node = el("div", {}, bar, words, left);
+  const draw = (job) => {
+    bar.value = job.done + job.refused;
+    const ended = { done: "Done: ", failed: "It could not go on: ", cancelled: "It was ended: " }[job.status] ?? "";
+    words.textContent = `${ended}${count(job.done)} of ${several(job.count, "order")} ${BULK[name].verb}${job.refused ? `, ${count(job.refused)} left as they are` : ""}.`;
+    left.replaceChildren(...(job.refusals ?? []).map((each) => el("li", { class: "wrap" }, `${count(each.count)}: ${each.detail}`)));
+  };
+  const follow = async (isLooked) => {
+    while (isLooked()) {
+      const job = await get(`/v1/jobs/${encodeURIComponent(id)}`);
+      draw(job);
+      if (job.status !== "running") return;
+      await pause(JOB_SECONDS);
+    }
+  };
+  return { node, follow };
+}

@@ -1,0 +1,260 @@
+"""The page as a whole: logging in, shops, the live list, the focus, the keyboard, barriers, widths."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.desk import REFUSALS, TOKEN, WIDTHS, Desk, go, log_in, open_order
+from tests.cli.test_processes import first_line, started
+
+BARRIERS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+  .filter((each) => ["serious", "critical", "moderate"].includes(each.impact))
+  .map((each) => [each.id, each.nodes.map((node) => node.target.join(" ") + " " + (node.any[0]?.message ?? ""))])"""
+
+
+def test_a_browser_logs_in_by_the_token_which_stays_nowhere_and_out_again(desk: Desk) -> None:
+    with desk.page(WIDTHS["phone"], is_out=True) as page:
+        page.get_by_label("The token of api.tcp").fill("a guess")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("alert")).to_contain_text("the token is wrong")
+        log_in(page)
+        assert TOKEN not in page.content() + page.url
+        assert page.evaluate("document.cookie") == ""
+        assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
+        [cookie] = page.context.cookies()
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        page.reload()
+        page.get_by_role("heading", name="Shops").wait_for()
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_role("button", name="Log in")).to_be_visible()
+        page.context.add_cookies([cookie])  # who kept it has nothing
+        page.reload()
+        expect(page.get_by_role("button", name="Log in")).to_be_visible()
+
+
+def test_a_session_that_has_ended_comes_back_to_the_form(desk: Desk) -> None:
+    with desk.page(WIDTHS["wide"], is_out=True) as page:
+        log_in(page)
+        page.context.clear_cookies()
+        expect(page.get_by_role("button", name="Log in")).to_be_visible()
+
+
+def test_the_link_of_the_command_opens_the_page_once(desk: Desk) -> None:
+    with started("--socket", str(desk.socket), "dashboard") as process:
+        link = first_line(process).decode().strip()
+        with desk.page(WIDTHS["phone"], is_out=True) as page:
+            page.goto(link)
+            page.get_by_role("heading", name="Shops").wait_for()
+            expect(page.get_by_text("live", exact=True)).to_be_visible()  # the stream comes through, too
+            assert link not in page.url
+            page.get_by_role("button", name="Sync").first.click()
+            expect(page.locator("#notice")).to_contain_text("a sync begins")
+        with desk.page(WIDTHS["phone"], is_out=True) as page:
+            page.goto(link)
+            expect(page.get_by_role("heading", name="This link was used")).to_be_visible()
+
+
+def test_a_shop_is_paused_for_a_reason_resumed_and_synced(desk: Desk, page: Any) -> None:
+    card = page.locator(".shop").filter(has=page.get_by_role("heading", name="xs", exact=True))
+    card.get_by_role("button", name="Pause…").click()
+    page.get_by_role("dialog").get_by_label("Reason").fill("stocktaking")
+    page.get_by_role("button", name="Pause the shop").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text("stocktaking", exact=True)).to_be_visible()
+    assert desk.client.get("/v1/shops/xs").json()["paused"]
+    card.get_by_role("button", name="Resume").click()
+    expect(card.get_by_role("button", name="Pause…")).to_be_visible()
+    assert not desk.client.get("/v1/shops/xs").json()["paused"]
+    before = desk.client.get("/v1/shops/xs").json()["last_sync_at"]
+    card.get_by_role("button", name="Sync").click()
+    desk.until(lambda: desk.client.get("/v1/shops/xs").json()["last_sync_at"] != before)
+
+
+def test_the_list_is_sorted_and_shows_what_happens_meanwhile_under_the_focus(desk: Desk, page: Any) -> None:
+    order = desk.order()
+    desk.client.post(f"/v1/shops/acme/orders/{order}/hold")
+    go(page, "#/orders?shop=acme", "Orders")
+    rows = page.locator("tbody tr")
+    expect(rows.first.get_by_role("link")).to_have_text(f"acme/{order}")  # the newest change first
+    page.get_by_role("button", name="Order", exact=True).click()
+    expect(page.get_by_role("columnheader", name="Order")).to_have_attribute("aria-sort", "ascending")
+    shown = rows.get_by_role("link").all_text_contents()
+    assert shown == sorted(shown)
+    mine = page.get_by_role("link", name=f"acme/{order}", exact=True)
+    mine.focus()
+    desk.client.post(f"/v1/shops/acme/orders/{order}/release")
+    expect(rows.filter(has=mine).get_by_text("idle")).to_be_visible()
+    expect(mine).to_be_focused()
+
+
+def test_tiles_open_what_they_count(desk: Desk, page: Any) -> None:
+    held, blocked = desk.order(), desk.block()[0]
+    desk.client.post(f"/v1/shops/acme/orders/{held}/hold")
+    desk.submit("acme", held, "accepted")
+    for name, expected in (("held", {held}), ("blocked", {blocked}), ("pending", {held, blocked})):
+        go(page, "#/", "Shops")
+        tile = page.locator(".tiles a").filter(has_text=name)
+        number = desk.client.get("/v1/status").json()["totals"]
+        number = number["targets_pending"] if name == "pending" else number["by_situation"][name]
+        expect(tile.locator("b")).to_have_text(str(number))
+        tile.click()
+        page.get_by_role("heading", name="Orders", exact=True).wait_for()
+        for order in expected:
+            expect(page.get_by_role("link", name=f"acme/{order}", exact=True)).to_be_visible()
+        expect(page.locator("tbody tr")).to_have_count(number)
+    go(page, "#/", "Shops")
+    page.locator(".tiles a").filter(has_text="person").click()
+    expect(page.get_by_role("heading", name="Needs a person")).to_be_in_viewport()
+    desk.client.post(f"/v1/shops/acme/orders/{held}/release")
+    desk.client.post(f"/v1/shops/acme/orders/{blocked}/retry")
+    desk.until(lambda: desk.client.get("/v1/status").json()["totals"]["targets_pending"] == 0)
+
+
+def test_the_focus_stays_where_what_it_was_on_is_drawn_anew(desk: Desk, page: Any) -> None:
+    order = desk.order()
+    open_order(page, "acme", order)
+    button = page.get_by_role("button", name="Refresh", exact=True)
+    button.focus()
+    desk.client.post(f"/v1/shops/acme/orders/{order}/hold")
+    expect(page.get_by_role("button", name="Release")).to_be_visible()
+    expect(button).to_be_focused()
+    desk.client.post(f"/v1/shops/acme/orders/{order}/release")
+    expect(page.get_by_role("button", name="Hold…")).to_be_visible()
+    expect(button).to_be_focused()
+
+
+def test_the_keyboard_is_enough(desk: Desk, page: Any) -> None:
+    [order] = desk.block()
+    page.reload()
+    page.get_by_role("heading", name="Shops").wait_for()
+
+    def tab_to(name: str) -> None:
+        for _ in range(200):
+            page.keyboard.press("Tab")
+            words = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
+            if page.evaluate(words).strip() == name:
+                return
+        pytest.fail(f"no way by Tab to {name}")
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    tab_to(f"acme/{order}")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Submit a target…").wait_for()
+    tab_to("Retry")
+    page.keyboard.press("Enter")
+    desk.until(lambda: desk.read("acme", order)["milestone"] == "accepted")
+    tab_to("Hold…")
+    page.keyboard.press("Enter")
+    page.keyboard.type("by keyboard")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    tab_to("Release")
+    page.keyboard.press("Enter")
+    desk.until(lambda: desk.situation("acme", order) == "idle")
+    tab_to("Submit a target…")
+    page.keyboard.press("Enter")
+    page.keyboard.type("prep")
+    tab_to("Show the plan")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Submit preparing").wait_for()
+    page.keyboard.press("Enter")
+    desk.until(lambda: desk.read("acme", order)["milestone"] == "preparing")
+
+
+def everywhere(desk: Desk, page: Any) -> Any:
+    """Goes from page to page and dialog to dialog."""
+    [order] = desk.block()
+    yield "overview"
+    go(page, "#/orders?situation=blocked", "Orders")
+    page.get_by_role("link", name=f"acme/{order}", exact=True).wait_for()
+    yield "orders"
+    go(page, "#/machines", "Machines")
+    page.locator(".picture svg").first.wait_for()
+    yield "machines"
+    go(page, "#/nowhere", "No such page")
+    yield "no such page"
+    open_order(page, "acme", order)
+    page.locator(".picture svg").wait_for()
+    yield "order"
+    for name in ("Skip…", "Cancel…", "Submit a target…"):
+        page.get_by_role("button", name=name, exact=True).click()
+        page.get_by_role("dialog").wait_for()
+        yield name
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="detached")
+    desk.client.post(f"/v1/shops/acme/orders/{order}/cancel")
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", list(WIDTHS))
+def test_nothing_bars_anybody_and_nothing_is_cut_off(desk: Desk, axe: str, width: str, is_dark: bool) -> None:
+    with desk.page(WIDTHS[width], is_dark=is_dark) as page:
+        page.get_by_role("heading", name="Shops").wait_for()
+        found = {}
+        for place in everywhere(desk, page):
+            # the page's own policy lets no script in: the tools of the browser do
+            page.context.new_cdp_session(page).send("Runtime.evaluate", {"expression": axe})
+            if barriers := page.evaluate(BARRIERS):
+                found[place] = barriers
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+        assert found == {}
+
+
+def test_the_form_bars_nobody(desk: Desk, axe: str) -> None:
+    with desk.page(WIDTHS["phone"], is_out=True) as page:
+        page.get_by_role("button", name="Log in").wait_for()
+        page.context.new_cdp_session(page).send("Runtime.evaluate", {"expression": axe})
+        assert page.evaluate(BARRIERS) == []
+
+
+def test_a_hundred_blocked_orders_of_three_causes_are_retried_by_cause_from_a_phone(desk: Desk) -> None:
+    numbers = {"selldone": 34, "woocommerce": 33, "xsale": 33}
+    blocked = [(REFUSALS[name][0], order) for name, number in numbers.items() for order in desk.block(name, number)]
+    with desk.page(WIDTHS["phone"]) as page:
+        needy = page.get_by_role("region", name="Needs a person").get_by_role("listitem")
+        for name, number in numbers.items():
+            words = json.loads(REFUSALS[name][3]).popitem()[1]
+            cause = needy.filter(has_text=f"{number} orders: ").filter(has_text=words)
+            cause.get_by_role("button", name="Retry all…").click()
+            box = page.get_by_role("dialog")
+            box.get_by_role("button", name=f"Retry {number} orders").click()
+            expect(box.get_by_role("status")).to_contain_text(f"Done: {number} of {number} orders retried")
+            box.get_by_role("button", name="Close").click()
+        expect(page.locator(".tiles a").filter(has_text="blocked").locator("b")).to_have_text("0")
+    desk.until(lambda: desk.client.get("/v1/status").json()["totals"]["targets_pending"] == 0)
+    assert {desk.situation(*each) for each in blocked} == {"idle"}
+
+
+def test_all_that_a_filter_finds_are_held_for_a_reason_and_released(desk: Desk, page: Any) -> None:
+    held = desk.orders("cs", 3)
+    for order in held:
+        desk.client.post(f"/v1/shops/cs/orders/{order}/hold")
+    go(page, "#/orders?shop=cs", "Orders")
+    page.get_by_role("button", name="Skip all…").click()
+    box = page.get_by_role("dialog")
+    page.get_by_role("button", name="Skip 80 orders").click()
+    expect(box).to_be_visible()  # the reason is missing
+    page.keyboard.press("Escape")
+    page.get_by_label("Situation").select_option("held")
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.get_by_role("button", name="Release all…").click()
+    for order in held:
+        expect(box.get_by_text(f"cs/{order}")).to_be_visible()
+    box.get_by_label("Reason").fill("it was a drill")
+    box.get_by_role("button", name="Release 3 orders").click()
+    expect(box.get_by_role("status")).to_contain_text("Done: 3 of 3 orders released")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("No order matches.")).to_be_visible()
+    assert "it was a drill" in json.dumps(desk.read("cs", held[0])["timeline"])
+
+
+def test_all_orders_at_once_are_never_offered(desk: Desk, page: Any) -> None:
+    go(page, "#/orders", "Orders")
+    page.locator("tbody tr").first.wait_for()
+    expect(page.get_by_role("button", name="Cancel all…")).to_have_count(0)
