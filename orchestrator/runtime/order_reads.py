@@ -88,8 +88,10 @@ class OrderReads:
             await self._note_gone(order_id, failure.detail, asked_at)
             raise
         observation = Observation(snapshot, read_at, cause, is_whole=True)
+        store = self._services.store
+        write = store.write if imports_any else store.write_bulk  # nobody waits for what is followed: steps go first
         try:
-            result = await self._services.store.write(lambda tx: self._adopt(tx, observation, imports_any=imports_any))
+            result = await write(lambda tx: self._adopt(tx, observation, imports_any=imports_any))
         except StoreError:
             raise
         except Exception as error:
