@@ -29,7 +29,7 @@ from typing import Any, Final, Self, TypeVar
 import aiohttp
 import anyio.to_thread
 from anyio import CapacityLimiter
-from anyio.lowlevel import RunVar
+from anyio.lowlevel import RunVar, cancel_shielded_checkpoint
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -283,10 +283,17 @@ class Caller:
 
 
 async def read_aside(answer: Answer, read: Callable[..., T], *args: Any) -> T:
-    """What `read(*args)` makes of an answer; of a large one in a worker thread, so `read` is to be pure."""
+    """What `read(*args)` makes of an answer; of a large one in a worker thread, so `read` is to be pure.
+
+    Others are read in the event loop, one in each of its turns: those of hundreds of shops may come at the same moment.
+    """
     if len(answer.body) > LARGE_BODY_BYTES:
         return await anyio.to_thread.run_sync(read, *args, limiter=_reader())
-    return read(*args)
+    async with _turn():
+        try:
+            return read(*args)
+        finally:
+            await cancel_shielded_checkpoint()
 
 
 _READER: Final[RunVar[CapacityLimiter]] = RunVar("the one that reads large answers")
@@ -300,6 +307,17 @@ def _reader() -> CapacityLimiter:
     except LookupError:
         _READER.set(limiter := CapacityLimiter(1))
         return limiter
+
+
+_TURN: Final[RunVar[anyio.Lock]] = RunVar("the one that reads an answer in this turn of the loop")
+
+
+def _turn() -> anyio.Lock:
+    try:
+        return _TURN.get()
+    except LookupError:
+        _TURN.set(lock := anyio.Lock(fast_acquire=True))
+        return lock
 
 
 def retry_after_seconds(headers: Mapping[str, str], clock: Clock) -> float | None:

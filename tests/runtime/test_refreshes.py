@@ -22,6 +22,7 @@ from orchestrator.runtime.refreshes import Refreshes, Room
 from orchestrator.runtime.wakeups import Wakeup
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import TargetStatus
+from storage.sqlite.store import SqliteStore
 from tests.runtime.test_changes import the_order
 from tests.runtime.test_content_age import content, payload, synced, take
 from tests.support.shopfloor import Shopfloor, shopfloor
@@ -92,6 +93,27 @@ async def test_steps_go_first(tmp_path: Path) -> None:
         reached = await floor.events("target.reached")
         assert {each.order for each in refreshed} == {order.id for order in found}
         assert max(each.cursor for each in reached) < min(each.cursor for each in refreshed)
+
+
+async def test_what_it_shows_is_written_behind_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with refreshing(tmp_path, "selldone") as floor:
+        shop, order = await the_order(floor)
+        other = next(each.id for each in await floor.orders() if each.state == "CheckQueue" and each.id != order)
+        held, may_go_on, write_bulk = anyio.Event(), anyio.Event(), SqliteStore.write_bulk
+
+        async def written(store: SqliteStore, unit: Any) -> Any:
+            held.set()
+            await may_go_on.wait()
+            return await write_bulk(store, unit)
+
+        monkeypatch.setattr(SqliteStore, "write_bulk", written)
+        await take(floor, "selldone", shop, order)
+        with anyio.fail_after(30):
+            await held.wait()
+        assert (await floor.reach(other, "accepted", shop)).status is TargetStatus.REACHED
+        assert await floor.events("order.refreshed") == []
+        may_go_on.set()
+        await floor.event("order.refreshed", order=order)
 
 
 @every_platform
