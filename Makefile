@@ -8,6 +8,8 @@
 #   make tryton   Tryton behind the daemon: the tests of examples/erp/tryton alone
 #   make vendure  the Vendure server that those talk to, and their tests alone
 #   make docs     the parts of docs/ that follow from the code, anew
+#   make screenshots  the pictures of the dashboard in docs/images anew, from the running page
+#   make axe      what looks for barriers in the dashboard, for the tests of it
 #   make bench    measures, and writes docs/performance.md; BENCH_ONLY=driving,peers,weight,webhooks,crowd,scale,
 #                 BENCH_ORDERS=10000,100000,1000000
 #   make peers    others' engines, which make bench measures beside ours: Restate, DBOS, Procrastinate
@@ -41,7 +43,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # What was compiled once stays so where a machine forbids it too: the tests start Python hundreds of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all quick lint check generators axe vendure vendure-server tryton tryton-company coverage docs bench peers chaos install lock clean
+.PHONY: help demo test test-all quick lint check generators axe vendure vendure-server tryton tryton-company coverage docs screenshots bench peers chaos install lock clean
 .DEFAULT_GOAL := test
 
 help:
@@ -120,6 +122,9 @@ docs: $(VENV)/installed
 bench: $(VENV)/installed-for-tests
 	@case ,$(or $(BENCH_ONLY),peers), in *,peers,*) $(MAKE) --silent --no-print-directory peers || true;; esac
 	@$(BIN)/python -m benchmarks $(BENCH_ONLY) $(if $(BENCH_ORDERS),--orders=$(BENCH_ORDERS))
+
+screenshots: $(VENV)/installed-for-tests
+	@$(BIN)/python -m pytest -q -s tests/browser/screenshots.py
 
 peers: $(VENV)/installed-for-tests $(PEERS)/installed $(PEERS)/node_modules/installed
 

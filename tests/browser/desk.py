@@ -79,6 +79,11 @@ class Shops:
             self.until(lambda order=order: self.situation(shop, order) == "blocked")  # type: ignore[misc]
         return orders
 
+    def blocked(self) -> list[Any]:
+        """The orders that are blocked now."""
+        found: list[Any] = self.client.get("/v1/orders", {"situation": "blocked"}).json()["orders"]
+        return found
+
     def situation(self, shop: str, order: str) -> str:
         """What the order is doing."""
         return str(self.read(shop, order)["situation"])

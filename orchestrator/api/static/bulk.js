@@ -9,21 +9,21 @@ const BULK = {
 };
 const JOB_SECONDS = 0.5;
 
-/** Buttons for a filter; `names` are the actions offered. */
-function bulkButtons(filter, names, className = "") {
+/** Buttons for a filter; `names` are the actions offered, `words` what the filter means to a person. */
+function bulkButtons(filter, names, className = "", words = filterWords(filter)) {
   return names.map((name) => el("button", { type: "button", class: className, "data-key": `all ${name} ${JSON.stringify(filter)}`,
-    onclick: () => inBulk(name, filter) }, `${BULK[name].label} all…`));
+    onclick: () => inBulk(name, filter, words) }, `${BULK[name].label} all…`));
 }
 
 /** Counts and shows what an action would be done to, and does it when that is confirmed. */
-function inBulk(name, filter) {
+function inBulk(name, filter, words) {
   const { label, warning } = BULK[name];
   const counted = el("div", { "aria-live": "polite" }, el("p", {}, "Counting…"));
   const reason = reasonField(name === "skip", name === "skip" ? "How the steps were done by hand. It is kept with each order." : null);
   let progress = null;
   const { go, box, trouble } = ask({
     title: `${label} all orders`, button: label, tone: warning ? "bad" : "",
-    say: [filterWords(filter), counted, warning && el("p", { class: "warn" }, warning), reason].filter(Boolean),
+    say: [words, counted, warning && el("p", { class: "warn" }, warning), reason].filter(Boolean),
     act: async ({ form, leave }) => {
       const { job, count: orders } = await send("POST", `/v1/orders/${name}`, { filter, ...filled(form) });
       go.hidden = true;

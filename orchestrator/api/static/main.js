@@ -113,11 +113,11 @@ function renew() {
 }
 
 function showDaemon(daemon) {
-  show(document.getElementById("daemon"), daemon, () => [
+  const place = document.getElementById("daemon");
+  show(place, daemon, () => [
     el("span", {}, `version ${daemon.version}`), el("span", { title: `process ${daemon.pid}` }, daemon.node),
-    el("span", {}, "started ", moment(daemon.started_at)),
-    el("span", { class: "wrap" }, typeof daemon.storage === "string" ? daemon.storage : daemon.storage?.url ?? ""),
-    daemon.draining && badge("draining", "warn")]);
+    el("span", {}, "started ", moment(daemon.started_at)), daemon.draining && badge("draining", "warn")]);
+  place.title = typeof daemon.storage === "string" ? daemon.storage : "";
 }
 
 function showShopChoice(all) {
