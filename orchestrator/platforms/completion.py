@@ -103,20 +103,20 @@ class _Gaps:
     """Where something is missing, by pattern, and the patterns of which some element has a value, or is empty."""
 
     def __init__(self) -> None:
-        self._missing: dict[str, list[str]] = {}
-        self._others: set[str] = set()
+        self._missing: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        self._others: set[tuple[str, ...]] = set()
 
     def note(self, path: tuple[str, ...], pattern: tuple[str, ...], *, is_missing: bool) -> None:
         """There is a value, one that is null or empty included; or it is missing."""
         if is_missing:
-            self._missing.setdefault(_pointer(pattern), []).append(_pointer(path))
+            self._missing.setdefault(pattern, []).append(path)
         else:
-            self._others.add(_pointer(pattern))
+            self._others.add(pattern)
 
     def close(self, *path: str) -> None:
         """What stands there was computed meanwhile. `path`: with the index of an element."""
-        pattern = _pointer(tuple(_ANY if each.isdigit() else each for each in path))
-        left = [each for each in self._missing.pop(pattern, ()) if each != _pointer(path)]
+        pattern = tuple(_ANY if each.isdigit() else each for each in path)
+        left = [each for each in self._missing.pop(pattern, ()) if each != path]
         if left:
             self._missing[pattern] = left
         self._others.add(pattern)
@@ -125,7 +125,7 @@ class _Gaps:
         """A pattern where it holds for all elements, else each element's own pointer."""
         found: list[str] = []
         for pattern, paths in self._missing.items():
-            found += paths if pattern in self._others else [pattern]
+            found += map(_pointer, paths if pattern in self._others else [pattern])
         return sorted(found)
 
 
