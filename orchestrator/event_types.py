@@ -47,6 +47,9 @@ EVENT_TYPES: Final[dict[str, str]] = {
 }
 """Meaning by type. Readers of the feed must ignore types that they do not know."""
 
+TEST_TYPE: Final = "delivery.test"
+"""The type of what a receiver is sent to try it. The feed has no such event."""
+
 
 def types_like(patterns: Iterable[str]) -> tuple[str, ...]:
     """The types that match one of the patterns (`order.*`), in the order of their list; `*` stands for any text."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from orchestrator.clock import optional_rfc3339, rfc3339
 from orchestrator.decisions.refusals import Refused
+from orchestrator.event_types import TEST_TYPE
 from orchestrator.operations.documents import ConsumerStatus, Delivery, PushAttempt, Receiver
 from statemachines.suggestion import hint
 from storage.attempts import KeptAttempt
@@ -132,7 +133,7 @@ def attempt_view(kept: KeptAttempt) -> PushAttempt:
         "id": str(kept.id),
         "kind": made.kind,
         "cursor": made.cursor,
-        "type": kept.type,
+        "type": TEST_TYPE if made.kind == "test" else kept.type,
         "shop": kept.shop,
         "order": kept.order,
         "attempt": made.attempt,

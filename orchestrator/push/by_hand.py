@@ -12,6 +12,7 @@ import aiohttp
 
 from orchestrator.connections import CleanConnector
 from orchestrator.decisions.refusals import Refused
+from orchestrator.event_types import TEST_TYPE
 from orchestrator.operations.inclusions import Payload
 from orchestrator.push.envelope import Endpoint, Load, PendingEvent, ordering_key_of
 from orchestrator.push.sender import PushContext, Sender
@@ -20,9 +21,6 @@ from storage.deliveries import hurry_key, is_parked
 from storage.events import consumer_cursor, list_events
 from storage.records import Event
 from storage.transaction import Transaction
-
-TEST_TYPE = "delivery.test"
-"""The type of a test. The feed has no such event."""
 
 
 class _Found(NamedTuple):

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from anyio.from_thread import start_blocking_portal
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.api.test_http import free_port
-from tests.browser.desk import TOKEN, WIDTHS, Desk, Shops
+from tests.browser.desk import TOKEN, WIDTHS, Desk, Erp, Shops
 from tests.support.process import QUICK, daemon_process
 from tests.support.skips import skip
 
@@ -58,22 +59,26 @@ def shops() -> Iterator[Shops]:
     with (
         tempfile.TemporaryDirectory(prefix="f-") as name,
         start_blocking_portal() as portal,
+        Erp() as erp,
         portal.wrap_async_context_manager(sandbox.running()),
         portal.wrap_async_context_manager(daemon_process(Path(name))) as daemon,
     ):
+        threading.Thread(target=erp.serve_forever, daemon=True).start()
         config, port = sandbox.config(), free_port()
         shops: dict[str, dict[str, Any]] = config["shops"]
         for shop in shops.values():
             shop.update(QUICK)
         config["api"] = {"socket": "fulfilld.sock", "tcp": {"port": port, "token": TOKEN}}
+        config["delivery"] = {"orders_url": erp.url, "secret": "correct horse battery staple", "max_wait_seconds": 1}
         config["log"] = {"level": "warning"}
         (daemon.folder / "config.json").write_text(json.dumps(config))
         daemon.start()
         portal.call(daemon.ready)
-        made = Shops(sandbox, daemon.socket, f"http://127.0.0.1:{port}")
+        made = Shops(sandbox, erp, daemon.socket, f"http://127.0.0.1:{port}")
         made.await_import(ORDERS * len(shops))
         yield made
         portal.call(daemon.terminate)
+        erp.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,41 @@ REFUSALS = {
 }
 
 
-class Shops:
-    """A daemon with a sandbox behind it."""
+class Erp(ThreadingHTTPServer):
+    """A receiver of events. `status` is what it answers from now on, `cursors` those of the events that came."""
 
-    def __init__(self, sandbox: Sandbox, socket: Path, origin: str) -> None:
-        self.sandbox, self.socket, self.origin = sandbox, socket, origin
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Taking)
+        self.status = 204
+        self.cursors: list[int] = []
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.server_port}/orders"
+
+
+class _Taking(BaseHTTPRequestHandler):
+    """One call to the receiver."""
+
+    server: Erp
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.cursors.append(json.loads(body)["cursor"])
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+class Shops:
+    """A daemon with a sandbox behind it, and a receiver of its events."""
+
+    def __init__(self, sandbox: Sandbox, erp: Erp, socket: Path, origin: str) -> None:
+        self.sandbox, self.erp, self.socket, self.origin = sandbox, erp, socket, origin
         self.client = Client(Address("a test", socket=socket))
         expect.set_options(timeout=PATIENCE_SECONDS * 1000)
         self._unused: dict[str, list[str]] = {}
@@ -97,7 +129,7 @@ class Desk(Shops):
     """The same with a browser in front."""
 
     def __init__(self, shops: Shops, browser: Any) -> None:
-        super().__init__(shops.sandbox, shops.socket, shops.origin)
+        super().__init__(shops.sandbox, shops.erp, shops.socket, shops.origin)
         self._unused = shops._unused
         self._browser = browser
         self._state: Any = None

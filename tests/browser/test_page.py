@@ -177,6 +177,12 @@ def everywhere(desk: Desk, page: Any) -> Any:
     go(page, "#/machines", "Machines")
     page.locator(".picture svg").first.wait_for()
     yield "machines"
+    go(page, "#/history?span=hour", "History")
+    page.get_by_text("Nothing is kept of this time yet").or_(page.locator(".plot canvas").first).wait_for()
+    yield "history"
+    go(page, "#/pushes", "Pushes and consumers")
+    page.get_by_text("taken (204)").first.wait_for()
+    yield "pushes"
     go(page, "#/nowhere", "No such page")
     yield "no such page"
     open_order(page, "acme", order)

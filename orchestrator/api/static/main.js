@@ -52,6 +52,9 @@ async function navigate() {
   } else if (name === "history" && !parts.length) {
     fresh = new HistoryPage(query, status);
     page = fresh.page;
+  } else if (name === "pushes" && !parts.length) {
+    fresh = new PushesPage();
+    page = fresh.page;
   }
   if (mine !== turn) return;
   fresh?.refresh?.();

@@ -141,7 +141,7 @@ function deliveries(all) {
   return [el("h2", {}, "Deliveries"), el("ul", { class: "shops" }, all.map((one) => {
     const trouble = one.last_error && one.lag_events;
     return el("li", { class: `panel pad shop ${trouble ? "trouble" : one.paused ? "stands" : ""}` },
-      el("div", { class: "head" }, el("h3", {}, one.name),
+      el("div", { class: "head" }, el("h3", {}, el("a", { href: "#/pushes" }, one.name)),
         el("span", { class: "badges" }, one.paused ? badge("paused", "warn") : trouble ? badge("failing", "bad") : badge("ok", "good"))),
       el("div", { class: "facts-line" }, el("span", {}, one.lag_events
         ? `${several(one.lag_events, "event")} to deliver, the oldest waits for ${duration(one.lag_seconds)}` : "everything is delivered")),
