@@ -9,20 +9,23 @@ an answer or an order is theirs.
 from __future__ import annotations
 
 from orchestrator.decisions.decision import Call, is_plan_of, waits_first
-from orchestrator.decisions.draft import Context, Draft, NewEvent
+from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.way import Way
 from orchestrator.platforms.client import StepAnswer
 from statemachines.machine import Milestone, OrderState
 from statemachines.terms import RECORD
-from storage.records import Intent, Situation, TargetStatus, changed
+from storage.records import Intent, Situation, TargetStatus
 
 _BOOKED = frozenset({Milestone.CANCELLED.value, Milestone.RETURNED.value})
 """Milestones that an ERP books by: coming there, or leaving, is more than a step (`bookings`)."""
 
 
-def go_on(draft: Draft, ctx: Context, answer: StepAnswer) -> tuple[Draft, Call] | None:
-    """The order after the call of its intent, with the intent of the step that follows, in a copy; None where that is
-    not all there is to decide: then nothing was."""
+def go_on(draft: Draft, ctx: Context, answer: StepAnswer) -> Call | None:
+    """Changes an order as the answer to the call of its intent does, to the intent of the step that follows. None where
+    that is not all there is to decide: then nothing was changed.
+
+    Nobody else may have the draft's records: they are changed in place, of which a copy would be the larger part.
+    """
     before, way = draft.order, draft.way
     if way is None or not ctx.may_begin or not draft.targets or answer.is_found or answer.unused:
         return None
@@ -51,29 +54,21 @@ def go_on(draft: Draft, ctx: Context, answer: StepAnswer) -> tuple[Draft, Call] 
         return None
     if machine.wait(after, request) is not None or waits_first(ctx, before, left[0]):
         return None
-    return _begun(draft, ctx, after, milestone, way._replace(state=after, steps=left))
+    _begin(draft, ctx, after, milestone, way._replace(state=after, steps=left))
+    return Call(left[0].step, request)
 
 
-def _begun(draft: Draft, ctx: Context, after: OrderState, milestone: str | None, way: Way) -> tuple[Draft, Call]:
-    """The draft once the next step of `way` has begun."""
-    order, target, step, now = changed(draft.order), changed(draft.targets[0]), way.steps[0], ctx.now
-    intent = draft.order.intent
+def _begin(draft: Draft, ctx: Context, after: OrderState, milestone: str | None, way: Way) -> None:
+    """The intent's step is done, and the next one of `way` has begun."""
+    order, target, step, now = draft.order, draft.targets[0], way.steps[0], ctx.now
+    intent = order.intent
     assert intent is not None
     target.steps_done += 1
-    order.state, order.platform_state, order.milestone, order.moved_at = (
-        after.state,
-        after.platform_state,
-        milestone,
-        now,
-    )
+    order.state, order.platform_state, order.milestone = after.state, after.platform_state, milestone
     order.attempts = order.read_attempts = order.crashes = 0
     order.next_attempt_at = order.due_at = order.wait = None
-    order.situation = Situation.RUNNING
+    order.moved_at, order.situation = now, Situation.RUNNING
     order.intent = Intent(target.id, step.step, step.source, step.to, now)
     done = {"step": intent.step, "from": intent.source, "to": after.state, "how": "called"}
     started = {"step": step.step, "from": step.source, "to": step.to, "attempt": 1}
-    events: list[NewEvent] = [
-        ("step.done", target.id, done),
-        ("step.started", target.id, started),
-    ]
-    return draft.followed(order, target, way, events), Call(step.step, way.request)
+    draft.follow(way, [("step.done", target.id, done), ("step.started", target.id, started)])

@@ -166,14 +166,12 @@ class Draft:
         copy._requests, copy._state, copy.way = self._requests, self._state, self.way
         return copy
 
-    def followed(self, order: Order, head: Target, way: Way, events: list[NewEvent]) -> Draft:
-        """A copy in which the order and the head of its queue are as given: nobody else has these two. Of the head only
-        how far it is has changed."""
-        copy = Draft(order, [head, *self.targets[1:]], self.intent_target, cause=self._cause)
-        copy._requests, copy._state, copy.way, copy._events = self._requests, way.state, way, events
-        copy._progressed[head.id] = head
-        copy._is_own = True
-        return copy
+    def follow(self, way: Way, events: list[NewEvent]) -> None:
+        """The order has come along `way`: its row and its head were changed in place, of the head only how far it is.
+        Nothing else may wait to be written."""
+        head = self.targets[0]
+        self.way, self._state, self._events, self._is_own = way, way.state, events, True
+        self._progressed[head.id] = head
 
     def with_kept(self, kept: Kept | None) -> Draft:
         """An unchanged copy to adopt an observation."""

@@ -150,7 +150,7 @@ class Driver:
         if carried.draft is not None and carried.snapshot is None:  # a read is compared with the snapshot before it
             draft, move, change = self._decided(carried.draft, carried, has_permit=has_permit)
             if not await self._services.store.change(change):
-                draft = None  # it is stale
+                draft, carried = None, carried._replace(draft=None)  # they are stale
         if draft is None:
             draft, move = await self._commit_fresh(order_id, carried, has_permit=has_permit)
         if checkpoints.is_used:
@@ -161,10 +161,10 @@ class Driver:
         return draft, move
 
     def _decided(self, known: Draft, carried: Carried, *, has_permit: bool) -> tuple[Draft, Move, Change]:
-        """Decides here, on a copy of what the last commit left, and what that changes."""
+        """Decides here, on what the last commit left or on a copy of that, and what that changes."""
         ctx = self._services.context(may_begin=has_permit)
-        gone_on = None if carried.answer is None else go_on(known, ctx, carried.answer)
-        draft, move = gone_on or _decide(known, carried.apply, ctx)
+        call = None if carried.answer is None else go_on(known, ctx, carried.answer)
+        draft, move = (known, call) if call is not None else _decide(known, carried.apply, ctx)
         return draft, move, draft.take_change(ctx.now, self._services.epoch)
 
     async def _commit_fresh(self, order_id: str, carried: Carried, *, has_permit: bool) -> tuple[Draft | None, Move]:

@@ -21,7 +21,7 @@ from orchestrator.platforms.client import StepAnswer
 from orchestrator.platforms.failures import Rejected, Transient
 from orchestrator.registry import PLATFORMS
 from statemachines.machine import Milestone, PlatformMachine
-from storage.records import Order, Target, TargetStatus
+from storage.records import Order, Target, TargetStatus, changed
 from tests.statemachines.test_no_plan_goes_too_far import BRINGS, CASES, FACTS, OPTIONS
 
 NOW = 1_760_000_000_000
@@ -34,6 +34,13 @@ outcomes = st.sampled_from(
 def context(machine: PlatformMachine, chaining: str, may_begin: bool) -> Context:
     policy = Policy("acme", machine.platform, chaining, 300_000, 3, Growing(100, 1000), 5)  # type: ignore[arg-type]
     return Context(machine, policy, NOW, may_begin=may_begin)
+
+
+def apart(draft: Draft) -> Draft:
+    """A copy whose records are its own."""
+    copy = draft.fork()
+    copy.order, copy.targets = changed(draft.order), [changed(target) for target in draft.targets]
+    return copy
 
 
 def answer_of(draft: Draft, ctx: Context, outcome: str) -> StepAnswer | None:
@@ -104,9 +111,9 @@ def test_what_is_remembered_of_a_plan_changes_no_decision(
     outcome = None
     for following in [*script, None]:
         ctx = context(machine, chaining, may_begin=data.draw(st.sampled_from([True, True, False])))
-        remembering, forgetting = draft.fork(), Draft(draft.order, draft.targets)
+        remembering, forgetting, at_once = draft.fork(), Draft(draft.order, draft.targets), apart(draft)
         answer: StepAnswer | None = None if outcome is None else answer_of(draft, ctx, outcome)
-        gone_on = None if answer is None else go_on(draft, ctx, answer)
+        gone_on = None if answer is None else go_on(at_once, ctx, answer)
         for each in (remembering, forgetting):
             if outcome is not None:
                 apply(each, ctx, outcome)
@@ -115,9 +122,10 @@ def test_what_is_remembered_of_a_plan_changes_no_decision(
         change = remembering.take_change(NOW, 1)
         assert change == forgetting.take_change(NOW, 1)
         assert (remembering.order, remembering.targets) == (forgetting.order, forgetting.targets)
-        if gone_on is not None:
-            at_once, call = gone_on
-            assert (call, at_once.take_change(NOW, 1)) == (move, change)
+        if gone_on is None:
+            assert (at_once.order, at_once.targets) == (draft.order, draft.targets)
+        else:
+            assert (gone_on, at_once.take_change(NOW, 1)) == (move, change)
             assert (at_once.order, at_once.targets) == (remembering.order, remembering.targets)
             if data.draw(st.booleans()):
                 remembering = at_once
@@ -145,13 +153,14 @@ def _follow_plans(case: tuple[str, int]) -> int:
             intent = draft.order.intent
             assert intent is not None
             answer = StepAnswer(intent.to)
-            at_once, draft = go_on(draft, ctx, answer), draft.fork()
+            at_once = apart(draft)
+            gone_on = go_on(at_once, ctx, answer)
             apply_answer(draft, ctx, answer)
             move = advance(draft, ctx)
             change = draft.take_change(NOW, 1)
-            if at_once is not None:
+            if gone_on is not None:
                 begun += 1
-                assert (at_once[0].take_change(NOW, 1), at_once[1]) == (change, move)
-                assert (at_once[0].order, at_once[0].targets) == (draft.order, draft.targets)
-                draft = at_once[0]
+                assert (at_once.take_change(NOW, 1), gone_on) == (change, move)
+                assert (at_once.order, at_once.targets) == (draft.order, draft.targets)
+                draft = at_once
     return begun
