@@ -29,6 +29,9 @@ _INSERT = "INSERT INTO events (at, type, shop, order_id, target, data) VALUES (?
 EventRow: TypeAlias = tuple[int, str, str | None, str | None, str | None, str]
 """A new event, without its cursor: when, type, shop, order, target, data as JSON text."""
 
+NewEvent: TypeAlias = tuple[str, str | None, Json]
+"""An event about an order: type, target, data (members, None, or that as `event_text`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
@@ -51,23 +54,19 @@ def append_event(
 ) -> int:
     """Adds an event, which is published to listeners after the commit; returns its cursor."""
     _claim_feed(tx)
-    cursor = tx.insert(_INSERT, (at, type, shop, order, target, _text(data)))
+    cursor = tx.insert(_INSERT, (at, type, shop, order, target, event_text(data)))
     tx.published.append(Published(cursor, shop, order, target, type))
     return cursor
 
 
-def append_events(
-    tx: Transaction, at: int, shop: str, order: str, events: list[tuple[str, str | None, dict[str, Json] | None]]
-) -> None:
+def append_events(tx: Transaction, at: int, shop: str, order: str, events: Sequence[NewEvent]) -> None:
     """Adds several events (type, target, data) of one order in one statement; their cursors follow each other."""
     append_rows(tx, event_rows(at, shop, order, events))
 
 
-def event_rows(
-    at: int, shop: str, order: str, events: Sequence[tuple[str, str | None, dict[str, Json] | None]]
-) -> tuple[EventRow, ...]:
+def event_rows(at: int, shop: str, order: str, events: Sequence[NewEvent]) -> tuple[EventRow, ...]:
     """Events (type, target, data) of one order, for `append_rows`."""
-    return tuple((at, type_, shop, order, target, _text(data)) for type_, target, data in events)
+    return tuple((at, type_, shop, order, target, event_text(data)) for type_, target, data in events)
 
 
 def append_rows(tx: Transaction, rows: Sequence[EventRow]) -> None:
@@ -88,19 +87,24 @@ def _claim_feed(tx: Transaction) -> None:
         tx.query(tx.dialect.feed_claim)
 
 
-def _text(data: dict[str, Json] | None) -> str:
+def event_text(data: Json) -> str:
+    """The data of an event as JSON text."""
+    if isinstance(data, str):
+        return data
     if data is None:
         return "{}"
     names = tuple(data)
     return _step_text(names, *data.values()) if names in _OF_STEPS else dump_json(data)
 
 
-_OF_STEPS = frozenset({("step", "from", "to", "how"), ("step", "from", "to", "attempt")})
+_OF_STEPS = frozenset(
+    {("step", "from", "to", "how"), ("step", "from", "to", "attempt"), ("state", "milestone", "order_state")}
+)
 
 
 @lru_cache(maxsize=4096, typed=True)  # typed: 1 is not true
-def _step_text(names: tuple[str, ...], *values: str | int) -> str:
-    """The data of the two events that every step has: there are few texts of them."""
+def _step_text(names: tuple[str, ...], *values: str | int | None) -> str:
+    """The data of the events that every step and every target has: there are few texts of them."""
     return dump_json(dict(zip(names, values, strict=True)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from storage.damage import damage_problem, salvaged
 from storage.records import Intent, Order, Problem, Situation, Wait
@@ -45,9 +46,15 @@ def step_condition(step: str) -> tuple[str, str]:
 def dump_intent(intent: Intent) -> str:
     """An intent as its JSON column. The last member is left out where older daemons, which do not know it, take it so
     themselves."""
-    names = ",".join(map(quote_json, (intent.target, intent.step, intent.source, intent.to)))
     flags = _FLAGS[intent.is_uncertain, intent.is_unanswered]
-    return f"[{names},{intent.started_at},{flags}]"
+    step = step_names(intent.step, intent.source, intent.to)
+    return f"[{quote_json(intent.target)},{step},{intent.started_at},{flags}]"
+
+
+@lru_cache(maxsize=4096)
+def step_names(step: str, source: str, to: str) -> str:
+    """A step and where it leads from and to, as members of a JSON array: there are few, and each order has some."""
+    return ",".join(map(quote_json, (step, source, to)))
 
 
 def load_intent(text: str) -> Intent:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from storage.damage import damage_problem, salvaged
-from storage.order_columns import dump_problem, load_problem
+from storage.order_columns import dump_problem, load_problem, step_names
 from storage.records import Json, PlanEntry, Target, TargetStatus, changed
 from storage.rows import Columns, DamagedRow
 from storage.text import dump_json, load_array, load_object
@@ -55,7 +55,7 @@ def _new_row(new: NewTarget) -> Row:
         dump_json(target.request),
         _dump_plan(target.plan),
         target.steps_done,
-        dump_json(target.unused),
+        _dump_names(target.unused),
         new.key,
         new.request_hash,
         target.submitted_at,
@@ -86,7 +86,7 @@ def target_row(target: Target) -> Row:
         target.status.value,
         _dump_plan(target.plan),
         target.steps_done,
-        dump_json(target.unused),
+        _dump_names(target.unused),
         target.finished_at,
         dump_problem(target.problem),
         target.seq,
@@ -217,12 +217,16 @@ def list_targets(tx: Transaction, shop: str, order: str) -> list[Target]:
 
 
 def _dump_plan(plan: tuple[PlanEntry, ...]) -> str:
-    return dump_json([_dump_entry(entry) for entry in plan])
+    return f"[{','.join(map(_dump_entry, plan))}]"
 
 
-def _dump_entry(entry: PlanEntry) -> list[Json]:
-    fields = [entry.step, entry.source, entry.to]
-    return [*fields, entry.unused, entry.is_taken] if entry.unused else fields
+def _dump_entry(entry: PlanEntry) -> str:
+    names = step_names(entry.step, entry.source, entry.to)
+    return f"[{names},{dump_json(entry.unused)},{dump_json(entry.is_taken)}]" if entry.unused else f"[{names}]"
+
+
+def _dump_names(names: tuple[str, ...]) -> str:
+    return dump_json(names) if names else "[]"
 
 
 def _entry(fields: list[Json]) -> PlanEntry:

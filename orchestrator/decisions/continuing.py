@@ -8,12 +8,15 @@ an answer or an order is theirs.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from orchestrator.decisions.decision import Call, is_plan_of, waits_first
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.way import Way
 from orchestrator.platforms.client import StepAnswer
 from statemachines.machine import Milestone, OrderState
-from statemachines.terms import RECORD
+from statemachines.terms import RECORD, PlannedStep
+from storage.events import event_text
 from storage.records import Intent, Situation, TargetStatus
 
 _BOOKED = frozenset({Milestone.CANCELLED.value, Milestone.RETURNED.value})
@@ -69,6 +72,13 @@ def _begin(draft: Draft, ctx: Context, after: OrderState, milestone: str | None,
     order.next_attempt_at = order.due_at = order.wait = None
     order.moved_at, order.situation = now, Situation.RUNNING
     order.intent = Intent(target.id, step.step, step.source, step.to, now)
-    done = {"step": intent.step, "from": intent.source, "to": after.state, "how": "called"}
-    started = {"step": step.step, "from": step.source, "to": step.to, "attempt": 1}
+    done, started = _texts(intent.step, intent.source, after.state, step)
     draft.follow(way, [("step.done", target.id, done), ("step.started", target.id, started)])
+
+
+@lru_cache(maxsize=4096)
+def _texts(step: str, source: str, to: str, following: PlannedStep) -> tuple[str, str]:
+    """The data of the events of a step that is done, and of the following one, which begins: there are few of them."""
+    done = {"step": step, "from": source, "to": to, "how": "called"}
+    started = {"step": following.step, "from": following.source, "to": following.to, "attempt": 1}
+    return event_text(done), event_text(started)

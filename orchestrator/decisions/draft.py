@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import cast
 
 from orchestrator.backoff import Growing
 from orchestrator.decisions.problems import problem_json
@@ -17,15 +17,11 @@ from statemachines.machine import Chaining, OrderState, Plan, PlannedStep, Platf
 from statemachines.parcel import RecordedParcel
 from statemachines.target import Json, TargetRequest
 from storage.changes import Change, save_change
-from storage.events import EventRow, append_rows, event_rows
+from storage.events import EventRow, NewEvent, append_rows, event_rows
 from storage.orders import SELDOM, LostUpdate, get_order, save_payload, seldom_row, step_row
 from storage.records import Kept, Order, Problem, Situation, Target, TargetStatus, changed
 from storage.targets import get_target, pending_targets, progress_row, target_row
 from storage.transaction import Transaction
-
-NewEvent: TypeAlias = tuple[str, str | None, dict[str, Json] | None]
-"""An event about an order: type, target, data."""
-
 
 LONGEST_RECHECK_MS = 300_000
 """The longest pause before an order that the platform holds up is read again."""
