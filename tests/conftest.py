@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -19,6 +22,13 @@ __all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
 # How long examples take to draw says something of a machine's load, and nothing of what is tested.
 settings.register_profile("patient", parent=settings(), suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+_MEMORY = Path("/dev/shm")
+_ENOUGH_BYTES = 1024**3
+if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ENOUGH_BYTES:
+    # Stores wait for the disk at every commit, which no test is about but those that look at how the store is set up.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 
 def pytest_collection_finish() -> None:
