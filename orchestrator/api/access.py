@@ -43,6 +43,15 @@ def admit(request: web.Request) -> Session | None:
     return session
 
 
+def is_admitted(request: web.Request) -> bool:
+    """Whether a call that was let in still would be: a stream may outlast its session."""
+    try:
+        admit(request)
+    except ApiError:
+        return False
+    return True
+
+
 def check_token(request: web.Request, offered: str) -> None:
     """Raises ApiError `unauthorized` unless this is the token."""
     _compare(request, offered.encode("utf-8", "surrogateescape"))

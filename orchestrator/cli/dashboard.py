@@ -131,7 +131,7 @@ class Page:
                 data=request.content if request.can_read_body else None,
                 allow_redirects=False,
             ) as got:
-                return await _copied(request, got)
+                return await _copied(request, got, lambda: self._sessions.of(request) is not None)
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise _Unreachable(f"the daemon at {self._address} does not answer: {error}") from None
 
@@ -157,8 +157,10 @@ class _Unreachable(Exception):
     """The daemon cannot be asked."""
 
 
-async def _copied(request: web.Request, got: aiohttp.ClientResponse) -> web.StreamResponse:
-    """The daemon's answer, piece by piece as it comes: the feed has no end."""
+async def _copied(
+    request: web.Request, got: aiohttp.ClientResponse, is_admitted: Callable[[], bool]
+) -> web.StreamResponse:
+    """The daemon's answer, piece by piece as it comes: the feed has no end but that of the session."""
     response = web.StreamResponse(status=got.status, reason=got.reason)
     for name, value in got.headers.items():
         if _is_passed(name, _HOP_BY_HOP):
@@ -166,6 +168,8 @@ async def _copied(request: web.Request, got: aiohttp.ClientResponse) -> web.Stre
     await response.prepare(request)
     with suppress(ConnectionError):  # nobody reads any more
         async for piece in got.content.iter_any():
+            if not is_admitted():
+                break
             await response.write(piece)
         await response.write_eof()
     return response

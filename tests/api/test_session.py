@@ -178,6 +178,24 @@ async def test_who_logs_out_is_out() -> None:
         assert (await browser.ask("GET", "/v1/status")).slug == "unauthorized"
 
 
+async def test_a_stream_ends_with_its_session() -> None:
+    async with bench(an_order(), tcp=tcp()) as b:
+        browser = Browser(b)
+        await browser.log_in()
+        headers = {"Cookie": browser.cookie, "Accept": "text/event-stream"}
+        async with (
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.get(f"{browser.origin}/v1/events", headers=headers) as stream,
+        ):
+            await stream.content.readuntil(b"\n\n")
+            await b.emit("order.updated", shop="acme", order="before")
+            assert b"before" in await stream.content.readuntil(b"\n\n")
+            assert browser.csrf is not None
+            await browser.ask("DELETE", SESSION, **{"X-CSRF-Token": browser.csrf})
+            await b.emit("order.updated", shop="acme", order="after")
+            assert await stream.content.read() == b""
+
+
 async def test_a_session_ends_by_itself() -> None:
     ahead_ms = 0
     usual = Clock()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
+import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -133,6 +137,28 @@ async def test_a_stream_is_passed_on_as_it_comes(daemon: FakeDaemon) -> None:
             assert await response.content.readuntil(b"\n\n") == b"id: 1\n\n"
 
 
+async def test_a_stream_ends_with_its_session(daemon: FakeDaemon) -> None:
+    out = threading.Event()
+
+    async def two(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"id: 1\n\n")
+        await anyio.to_thread.run_sync(out.wait)  # the daemon has a loop of its own
+        await response.write(b"id: 2\n\n")
+        await anyio.sleep_forever()
+        return response
+
+    daemon.answers["GET", "/v1/events"] = two
+    async with opened(at(daemon)) as browser:
+        csrf = await browser.enter()
+        async with browser.client.get("/v1/events") as response:
+            assert await response.content.readuntil(b"\n\n") == b"id: 1\n\n"
+            await browser.client.delete("/v1/session", headers=csrf)
+            out.set()
+            assert await response.content.read() == b""
+
+
 async def test_who_logs_out_is_out(daemon: FakeDaemon) -> None:
     async with opened(at(daemon)) as browser:
         csrf = await browser.enter()
@@ -181,6 +207,22 @@ def test_the_command_prints_the_link_and_ends_with_0(
     process.send_signal(number)
     assert process.wait(PATIENCE_SECONDS) == 0
     assert b"works once" in errors(process)
+
+
+def test_the_link_is_opened_in_the_browser_of_this_machine(
+    daemon: FakeDaemon, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.answers["GET", "/v1/health"] = {"status": "ok"}
+    asked = directory / "asked"
+    os.mkfifo(asked)
+    browser = directory / "browser"
+    fetch = "import sys, urllib.request as u; print(u.build_opener(u.HTTPCookieProcessor()).open(sys.argv[1]).url)"
+    browser.write_text(f'#!/bin/sh\n{sys.executable} -c "{fetch}" "$1" > {asked}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    with started("--socket", str(daemon.socket), "dashboard", "--open") as process:
+        origin = first_line(process).decode().partition("/login")[0]
+        assert asked.read_text() == f"{origin}/\n"  # which waited until the page was there
 
 
 def test_a_port_that_is_taken_and_a_daemon_that_is_not_there_are_named(

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
+from orchestrator.api.access import is_admitted
 from orchestrator.api.answers import JSON_TYPE, SSE_TYPE, answer, json_answer, stream
 from orchestrator.api.call import Call, header
 from orchestrator.api.negotiation import prefers
@@ -95,6 +96,8 @@ async def _frames(call: Call[FeedQuery], cursor: int, wanted: EventFilter, feed_
             cursor, call.query.limit, wanted, KEEP_ALIVE_SECONDS, include=call.query.include
         )
         cursor = page.next
+        if not is_admitted(call.request):
+            return
         if page.events:
             yield b"".join(
                 b"id: %d\nevent: %b\ndata: %b\n\n" % (event.cursor, event.type.encode(), event.text)

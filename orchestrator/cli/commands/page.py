@@ -27,8 +27,10 @@ def dashboard(
         sys.stdout.flush()
         complain("the link works once; Ctrl-C ends the page")
         if opens:
+            import threading
             import webbrowser
 
-            webbrowser.open(link)
+            # some are waited for until they end, and have to be answered meanwhile
+            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
 
     serve(client.address, port, announce)
