@@ -21,6 +21,9 @@ from storage.store import Store
 
 log = structlog.get_logger()
 
+_NOTHING = Activity()
+_PIECE = 25  # so many shops are written in one unit of work: as long as that takes, a step may wait
+
 
 class ActivityRecorder:
     """Made when the daemon starts to count; `run` lasts until it is cancelled, `record` may be called beside it."""
@@ -28,7 +31,7 @@ class ActivityRecorder:
     def __init__(self, store: Store, metrics: Metrics, clock: Clock) -> None:
         self._store, self._metrics, self._clock = store, metrics, clock
         self._since = clock.now_ms()
-        self._known: Mapping[str, Activity] = {}
+        self._known: dict[str, Activity] = {}
         self._lock = anyio.Lock()
 
     async def run(self) -> None:
@@ -50,16 +53,20 @@ class ActivityRecorder:
         known = await anyio.to_thread.run_sync(self._metrics.done_since_start)
         _, oldest = await self._store.read(count_pending)
         now = self._clock.now_ms()
-        ages = {shop: max(0, now - at) for shop, at in oldest.items()}
-        await self._store.write(partial(add_activity, at=self._since, done=_done(self._known, known, ages)))
-        self._known, self._since = known, now
+        grown = _grown(self._known, known, {shop: max(0, now - at) for shop, at in oldest.items()})
+        for start in range(0, max(1, len(grown)), _PIECE):
+            piece = dict(grown[start : start + _PIECE])
+            done = {**piece, WHOLE: Activity.of_all(piece.values())}
+            await self._store.write_bulk(partial(add_activity, at=self._since, done=done))
+            self._known |= {shop: known[shop] for shop in piece if shop in known}
+        self._since = now
 
 
-def _done(before: Mapping[str, Activity], now: Mapping[str, Activity], ages: Mapping[str, int]) -> dict[str, Activity]:
-    """What was done between two readings by shop, and by all together; shops that did nothing are left out."""
-    found = {}
-    for shop in {*now, *ages}:
-        grown = now.get(shop, Activity()).since(before.get(shop, Activity()), ages.get(shop, 0))
-        if grown != Activity():
-            found[shop] = grown
-    return {**found, WHOLE: Activity.of_all(found.values())}
+def _grown(
+    before: Mapping[str, Activity], now: Mapping[str, Activity], ages: Mapping[str, int]
+) -> list[tuple[str, Activity]]:
+    """What each shop did between two readings; those that did nothing are left out."""
+    found = (
+        (shop, now.get(shop, _NOTHING).since(before.get(shop, _NOTHING), ages.get(shop, 0))) for shop in {*now, *ages}
+    )
+    return [(shop, done) for shop, done in found if done != _NOTHING]

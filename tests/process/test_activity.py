@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from storage.activity import HOUR_MS, MINUTE_MS, WHOLE, Activity, Point, list_ac
 from storage.errors import StoreUnavailable
 from storage.sqlite.store import SqliteStore, open_sqlite
 from storage.targets import insert_target
+from storage.transaction import Transaction
 
 NOON = 1_772_000_000_000 // HOUR_MS * HOUR_MS
 
@@ -80,7 +82,7 @@ async def test_what_the_store_does_not_take_is_written_with_the_next_minute(
         metrics.call_finished("acme", "list", "done")
         time.now += MINUTE_MS
         with monkeypatch.context() as patched, capture_logs() as logs:
-            patched.setattr(store, "write", full)
+            patched.setattr(store, "write_bulk", full)
             await recorder.record()
         assert [(each["event"], each["detail"]) for each in logs] == [("history.not_written", "the disk is full")]
         metrics.call_finished("acme", "list", "done")
@@ -99,3 +101,28 @@ async def test_two_runs_in_one_minute_make_one_row(tmp_path: Path) -> None:
             time.now += 1000
             await recorder.record()
         assert await done(store, "acme") == [Point(NOON, Activity(calls=2))]
+
+
+async def test_of_many_shops_each_is_written_once_whatever_fails_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time, metrics = Time(), Metrics()
+    shops = [f"s{number}" for number in range(60)]
+    async with open_sqlite(tmp_path / "s.db", NOON) as store:
+        recorder, write, written = ActivityRecorder(store, metrics, time.clock), store.write_bulk, list[object]()
+
+        async def sometimes(unit: Callable[[Transaction], None]) -> None:
+            written.append(unit)
+            if len(written) == 2:
+                raise StoreUnavailable("the disk is full")
+            await write(unit)
+
+        monkeypatch.setattr(store, "write_bulk", sometimes)
+        for shop in shops:
+            metrics.call_finished(shop, "list", "done")
+        time.now += MINUTE_MS
+        for _ in range(2):
+            await recorder.record()
+        for shop in shops:
+            assert sum(point.done.calls for point in await done(store, shop)) == 1
+        assert sum(point.done.calls for point in await done(store)) == len(shops)

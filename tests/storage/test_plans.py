@@ -10,6 +10,8 @@ import pytest
 from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage import retention
+from storage.activity import KEPT_MS, MINUTE_MS, list_activity
+from storage.attempts import list_attempts
 from storage.counts import count_orders, count_pending, wrong_counts
 from storage.deliveries import list_parked, parked_heads, parked_keys
 from storage.events import EventFilter, list_events
@@ -169,3 +171,25 @@ async def _plan(store: Store, wanted: EventFilter) -> str:
         return " ".join(str(row[-1]) for row in tx.query(f"EXPLAIN QUERY PLAN {sql}", parameters))
 
     return await store.read(unit)
+
+
+async def test_the_history_of_a_time_is_read_by_its_keys(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        plans = await plans_of(store, lambda tx: list_activity(tx, MINUTE_MS, "acme", NOW, NOW + 1))
+        assert plans == [
+            "SEARCH ran USING PRIMARY KEY (span_ms=? AND shop=? AND at>? AND at<?)",
+            "SEARCH own USING PRIMARY KEY (span_ms=? AND shop=? AND at=?) LEFT-JOIN",
+        ]
+        for duty in KEPT_MS:
+            assert "SEARCH activity USING COVERING INDEX activity_age (span_ms=? AND at<?)" in await plans_of(
+                store,
+                lambda tx, duty=duty: duty.find(tx, NOW),  # type: ignore[misc]
+            )
+
+
+async def test_the_attempts_of_an_event_are_found_by_it(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        plans = await plans_of(store, lambda tx: list_attempts(tx, "orders_url", 20, cursor=7))
+        assert plans[0].startswith("SEARCH a USING INDEX push_attempts_event (cursor=?")
+        plans = await plans_of(store, lambda tx: list_attempts(tx, "orders_url", 20, before_id=7))
+        assert plans[0].startswith("SEARCH a USING INTEGER PRIMARY KEY (rowid<?)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
+from storage.attempts import Attempt, last_attempt, list_attempts, note_attempts
 from storage.deliveries import (
     ConsumerLag,
     DeliveryState,
@@ -22,9 +23,10 @@ from storage.deliveries import (
     parked_heads,
     parked_keys,
     pause_delivery,
+    replay,
     unpark,
 )
-from storage.events import acknowledge, append_event
+from storage.events import acknowledge, append_event, consumer_cursor
 from storage.products import StoredProduct, Version, list_products, note_shipment, save_product
 from storage.transaction import Transaction
 from storage.webhooks import (
@@ -247,3 +249,50 @@ async def test_consumers_that_pull_are_reported_with_how_far_they_are_behind(eng
             ConsumerLag("bi", 5, NOW + 8, Lag(0, None)),
             ConsumerLag("erp", 2, NOW + 9, Lag(3, NOW + 2)),
         ]
+
+
+async def test_attempts_are_listed_newest_first_with_their_events(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> list[int]:
+            append_event(tx, NOW, "order.held", shop="acme", order="7")
+            failed = Attempt("in_turn", 1, 1, NOW, 250, 503, "answered (503)")
+            taken, test = replace(failed, attempt=2, status=204, error=None), replace(failed, kind="test", cursor=None)
+            return note_attempts(tx, "orders", [failed, taken, test])
+
+        first, second, third = await store.write(unit)
+        await store.write(lambda tx: note_attempts(tx, "products", [Attempt("again", 9, 1, NOW, 0, None, "no answer")]))
+        everything = await store.read(lambda tx: list_attempts(tx, "orders", 9))
+        assert [each.id for each in everything] == [third, second, first]
+        assert everything[1].made == Attempt("in_turn", 1, 2, NOW, 250, 204, None)
+        assert (everything[1].type, everything[1].shop, everything[1].order) == ("order.held", "acme", "7")
+        assert (everything[0].made.cursor, everything[0].type) == (None, None)
+        of_one = await store.read(lambda tx: list_attempts(tx, "orders", 9, cursor=1, before_id=second))
+        failed = await store.read(lambda tx: list_attempts(tx, "orders", 1, only_failed=True))
+        assert ([each.id for each in of_one], [each.id for each in failed]) == ([first], [third])
+        assert await store.read(lambda tx: [last_attempt(tx, name, 1) for name in ("orders", "products")]) == [2, 0]
+
+
+async def test_a_replay_sets_a_receiver_back_with_what_is_parked_above_and_never_forward(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            for number in range(5):
+                append_event(tx, NOW + number, "x", order="1")
+            acknowledge(tx, consumer_of("orders"), 4, NOW)
+            for cursor in (1, 3):
+                park(tx, "orders", cursor, "1", 1, NOW)
+
+        await store.write(unit)
+
+        async def after(cursor: int) -> tuple[int, list[int]]:
+            await store.write(lambda tx: replay(tx, "orders", cursor))
+            parked = await store.read(lambda tx: list_parked(tx, "orders", "1", 9))
+            now = await store.read(lambda tx: consumer_cursor(tx, consumer_of("orders")))
+            return now, [each.event.cursor for each in parked]
+
+        assert await after(5) == (4, [1, 3])
+        assert await after(2) == (2, [1])
+        assert await after(0) == (0, [])
+        await store.write(lambda tx: replay(tx, "products", 0))
+        assert await store.read(lambda tx: consumer_cursor(tx, consumer_of("products"))) == 0
