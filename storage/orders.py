@@ -14,7 +14,7 @@ from storage.errors import StaleLease, StoreError
 from storage.order_columns import COLUMNS, dump_intent, dump_problem, load_intent, read_order, show_order
 from storage.packing import Damaged, pack_all, unpack
 from storage.records import Json, Kept, Order, Problem, Situation, changed
-from storage.text import dump_json, load_json
+from storage.text import dump_json, dump_large, load_json
 from storage.transaction import Row, Transaction, Value
 
 log = structlog.get_logger()
@@ -224,7 +224,7 @@ class _Payload(NamedTuple):
 
 
 def _write_payloads(tx: Transaction, shop: str, payloads: Sequence[_Payload]) -> None:
-    texts = [None if each.content is None else dump_json(each.content) for each in payloads]
+    texts = [None if each.content is None else dump_large(each.content) for each in payloads]
     packed = pack_all(tx, shop, [(each.payload, text) for each, text in zip(payloads, texts, strict=True)])
     values: list[Value] = []
     for each, text, (data, dictionary) in zip(payloads, texts, packed, strict=True):

@@ -6,8 +6,19 @@ import json
 from json.encoder import encode_basestring
 from typing import Any
 
+from pydantic_core import to_json
+
 dump_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 """A value as compact JSON text."""
+
+
+def dump_large(value: Any) -> str:
+    """As `dump_json`, for values of some size: in half the time."""
+    try:
+        return to_json(value).decode()
+    except ValueError:  # half of a surrogate pair, or deeper than it goes
+        return dump_json(value)
+
 
 quote_json = encode_basestring
 """A text as JSON text, as `dump_json` writes it: at once, where nothing but texts is to be written."""

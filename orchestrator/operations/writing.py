@@ -9,15 +9,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+import pydantic_core
+
 _ascii = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def to_json(value: Any) -> bytes:
     """Compact JSON in UTF-8. Half a surrogate pair, which UTF-8 cannot hold, is escaped."""
     try:
-        return _compact(value).encode("utf-8")
-    except UnicodeEncodeError:
+        return pydantic_core.to_json(value)
+    except ValueError:  # that, or nested deeper than it goes
         return _ascii(value).encode("ascii")
 
 

@@ -119,7 +119,7 @@ def text(value: Json) -> str | None:
     if isinstance(value, str):
         if not value or value.isspace():
             return None
-        return value if value.isascii() and value.isprintable() else storable(value)
+        return value if value.isprintable() else storable(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 

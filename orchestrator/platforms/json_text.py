@@ -85,7 +85,7 @@ def encoded(text: str) -> bytes:
 
 def storable(text: str) -> str:
     """A text without what no database takes: NUL and halves of surrogate pairs become U+FFFD."""
-    return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub(_REPLACEMENT, text)
+    return text if text.isprintable() else _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
 def servable(text: str) -> str:
