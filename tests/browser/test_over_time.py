@@ -95,6 +95,10 @@ def test_a_blocked_step_shows_where_the_order_stands(desk: Desk, page: Any) -> N
     current = page.locator('[aria-current="step"]')
     expect(current).to_contain_text("confirm")
     expect(current).to_contain_text("blocked")
+    desk.client.post(f"/v1/shops/acme/orders/{order}/cancel")
+    steps = page.get_by_role("list", name="Steps of this order").get_by_role("listitem")
+    expect(steps.last).to_contain_text("confirm")
+    expect(steps.last).to_contain_text("given up")
 
 
 def test_an_event_is_sent_again_a_receiver_tested_and_the_feed_replayed(desk: Desk, page: Any) -> None:

@@ -125,7 +125,7 @@ function timeWords(at, apartSeconds) {
 /** The plot's numbers: for readers of the screen, and for whoever wants to copy them. Built when it is opened. */
 function plotTable(plot, points) {
   const box = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `${plot.title}, as a table` });
-  const table = el("details", {}, el("summary", {}, "As a table"), box);
+  const table = el("details", { "data-key": `table ${plot.title}` }, el("summary", {}, "As a table"), box);
   table.addEventListener("toggle", () => {
     if (!table.open || box.firstChild) return;
     const heads = ["From", ...plot.lines.map(([, label]) => label)];

@@ -1,7 +1,7 @@
 // How an order got where it is: its steps one after another, done and to come, and its story grouped by step.
 
-const STEP_WORDS = { done: "done", running: "running", failed: "failed", next: "to come", skipped: "done by hand", unused: "had no use here" };
-const STEP_TONES = { done: "good", running: "busy", failed: "bad", skipped: "warn", unused: "" };
+const STEP_WORDS = { done: "done", running: "running", failed: "failed", next: "to come", skipped: "done by hand", unused: "had no use here", dropped: "given up" };
+const STEP_TONES = { done: "good", running: "busy", failed: "bad", skipped: "warn", unused: "", dropped: "bad" };
 const HOW_STATUS = { by_hand: "skipped", not_taken: "unused" };
 const ACTORS = { called: "by the daemon", found_done: "found done on the platform", by_hand: "by a person", not_taken: "had no use on this platform" };
 const STORY_LENGTH = 60;
@@ -41,7 +41,7 @@ function stepper(order, timeline) {
   const left = (order.targets ?? []).flatMap((target) => (target.plan ?? []).filter((entry) => entry.status !== "done").map((entry) => ({ ...entry, target: target.id })));
   const last = made.at(-1);
   const isOpen = last && !last.endedAt && left.length > 0 && left[0].target === last.target && left[0].step === last.step;
-  const done = made.filter((chapter) => chapter.endedAt || (isOpen && chapter === last));
+  const done = made.map((chapter) => (chapter.endedAt || (isOpen && chapter === last) ? chapter : { ...chapter, status: "dropped" }));
   const coming = left.slice(isOpen ? 1 : 0).map((entry) => ({ step: entry.step, from: entry.from, to: entry.to, status: "next" }));
   const all = [...done, ...coming];
   const heading = el("h2", {}, "Steps");
