@@ -29,6 +29,7 @@ from prometheus_client import (
 )
 from prometheus_client.registry import Collector
 
+from orchestrator.call_metrics import CallMetrics
 from storage.activity import Activity
 
 Child = TypeVar("Child")
@@ -36,7 +37,6 @@ Child = TypeVar("Child")
 CIRCUIT_VALUES = {"closed": 0, "half_open": 1, "open": 2}
 """The value of `fulfilld_circuit_state` by circuit."""
 
-_CALL_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SYNC_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0)
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0)
 _COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5)
@@ -75,15 +75,8 @@ class Metrics:
         self._rendering = threading.Lock()
         self.registry = registry if registry is not None else CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
-        self._steps = self._counters(
-            "steps", "Calls of steps, by how they ended", "shop", "platform", "step", "outcome"
-        )
-        self._step_seconds = self._histograms(
-            "step_seconds", "How long the call of a step took", _CALL_SECONDS, "platform", "step"
-        )
-        self._calls = self._counters(
-            "platform_calls", "Calls to the platforms, by how they ended", "shop", "kind", "result"
-        )
+        self._calls = CallMetrics()
+        self.registry.register(self._calls)
         self._imported = self._counters("orders_imported", "Orders imported", "shop")
         self._drifted = self._counters("orders_drifted", "Orders found in another state than ours", "shop")
         self._syncs = self._counters("sync", "Syncs of a shop's orders, by how they ended", "shop", "result")
@@ -149,13 +142,11 @@ class Metrics:
 
     def step_finished(self, shop: str, platform: str, step: str, outcome: str, seconds: float) -> None:
         """The call of a step ended. `outcome`: `done` or the kind of failure (platforms/failures.py)."""
-        self._steps[shop, platform, step, outcome].inc()
-        self._step_seconds[platform, step].observe(seconds)
-        self._calls[shop, "step", outcome].inc()
+        self._calls.step_ended(shop, platform, step, outcome, seconds)
 
     def call_finished(self, shop: str, kind: str, result: str) -> None:
         """A call other than a step's ended. `kind`: `read` or `list`; `result`: `done` or the kind of failure."""
-        self._calls[shop, kind, result].inc()
+        self._calls.call_ended(shop, kind, result)
 
     def orders_adopted(self, shop: str, *, imported: int = 0, drifted: int = 0) -> None:
         """Orders were imported, or found elsewhere than we thought."""
@@ -210,10 +201,10 @@ class Metrics:
     def done_since_start(self) -> dict[str, Activity]:
         """What was done by shop since the daemon started, as the counters have it. May be called in any thread."""
         found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for labels, steps in _counted(self._steps):
-            found[labels["shop"]]["steps_done" if labels["outcome"] == "done" else "steps_failed"] += steps
-        for labels, calls in _counted(self._calls):
-            found[labels["shop"]]["calls"] += calls
+        for end, steps in self._calls.steps().items():
+            found[end.shop]["steps_done" if end.outcome == "done" else "steps_failed"] += steps
+        for (shop, _, _), calls in self._calls.calls().items():
+            found[shop]["calls"] += calls
         for labels, orders in _counted(self._imported):
             found[labels["shop"]]["orders_imported"] += orders
         return {shop: Activity(**counts) for shop, counts in found.items()}

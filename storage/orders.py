@@ -411,7 +411,7 @@ def _step_values(order: Order) -> tuple[Value, ...]:
         order.state,
         order.platform_state,
         order.milestone,
-        order.situation.value,
+        order.situation._value_,  # as `value`, which is a descriptor of Python code
         order.observed_at,
         order.moved_at,
         order.due_at,

@@ -193,7 +193,7 @@ class Order:
     @property
     def place(self) -> Place:
         """What the order is counted by once it is written as it is."""
-        return (self.situation.value, self.state, self.milestone or "")
+        return (self.situation._value_, self.state, self.milestone or "")
 
     @classmethod
     def first_seen(

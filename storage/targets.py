@@ -77,7 +77,7 @@ _SAVE_PENDING = f"{SAVE_TARGET} AND finished_at IS NULL"  # how often it did say
 
 def progress_row(target: Target) -> Row:
     """How far a target is, for SAVE_PROGRESS: all that a finished step changes of it."""
-    return (target.status.value, target.steps_done, target.seq)
+    return (target.status._value_, target.steps_done, target.seq)
 
 
 def target_row(target: Target) -> Row:

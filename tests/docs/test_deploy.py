@@ -7,8 +7,8 @@ import pytest
 
 from orchestrator.config import load
 from orchestrator.decisions.problems import PROBLEM_TITLES
-from orchestrator.metrics import Metrics
 from storage.records import Situation
+from tests.support.made_metrics import made_metrics
 
 ROOT = Path(__file__).parents[2]
 UNIT = (ROOT / "deploy" / "fulfilld.service").read_text("utf-8")
@@ -71,10 +71,11 @@ def test_the_docs_install_from_what_one_has_as_no_index_has_it() -> None:
 
 
 def test_alerts_ask_for_metrics_and_labels_that_there_are() -> None:
-    known = {}
-    for collector, names in Metrics().registry._collector_to_names.items():
-        for name in names:
-            known[name] = {*getattr(collector, "_labelnames", ()), "instance", "job"}
+    known = {
+        name + part: {*labels, "instance", "job"}
+        for name, kind, labels in made_metrics()
+        for part in (("_bucket", "_count", "_sum") if kind == "histogram" else ("",))
+    }
     asked = set(re.findall(r"fulfilld_\w+", ALERTS))
 
     assert asked <= set(known)

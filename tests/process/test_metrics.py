@@ -3,10 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.metrics import Metrics
+from tests.support.made_metrics import made_metrics
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -54,6 +54,9 @@ def test_a_finished_step_is_counted_timed_and_is_a_call() -> None:
     assert value(metrics, "fulfilld_steps_total", **step, outcome="transient") == 1
     assert value(metrics, "fulfilld_step_seconds_count", platform="selldone", step="send") == 2
     assert value(metrics, "fulfilld_step_seconds_sum", platform="selldone", step="send") == pytest.approx(4.2)
+    within = {"0.1": 0, "0.25": 1, "2.5": 1, "5.0": 2, "+Inf": 2}
+    for edge, count in within.items():
+        assert value(metrics, "fulfilld_step_seconds_bucket", platform="selldone", step="send", le=edge) == count
     assert value(metrics, "fulfilld_platform_calls_total", shop="acme", kind="step", result="done") == 1
 
 
@@ -183,12 +186,7 @@ def test_no_series_shows_only_when_it_was_made() -> None:
 def test_the_docs_list_every_metric_with_its_labels() -> None:
     rows = re.findall(r"^\| `(fulfilld_\w+)` \| (\w+) \| ([^|]*)\|", DOCS.read_text("utf-8"), re.MULTILINE)
     documented = {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
-    built = {}
-    for collector in Metrics().registry._collector_to_names:
-        if isinstance(collector, MetricWrapperBase) and collector._name.startswith("fulfilld_"):
-            kind, name = collector._type, collector._name
-            shown = f"{name}_total" if kind == "counter" else name
-            built[shown] = (kind, frozenset(collector._labelnames))
+    built = {name: (kind, labels) for name, kind, labels in made_metrics()}
 
     assert len(rows) == len(documented)
     assert documented == built
