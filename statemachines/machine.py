@@ -197,9 +197,11 @@ class PlatformMachine(Hooks):
     ) -> str | None:
         """Why a person has to say so before the steps are made. Nothing of a withdrawn order is sent; what was sent
         before goes on: it is on its way whatever we do."""
-        if self.ships_withdrawn or not any(self._sends(current, step) for step in steps):
-            return self._lost_reason(current, request, wanted)
-        return self.withdrawn_reason(current, request)
+        withdrawn = None if self.ships_withdrawn else self.withdrawn_reason(current, request)
+        lost = self._lost_reason(current, request, wanted)
+        if withdrawn == lost:  # mostly neither, and then it does not matter what the steps are
+            return lost
+        return lost if self.ships_withdrawn or not any(self._sends(current, step) for step in steps) else withdrawn
 
     def _lost_reason(self, current: OrderState, request: TargetRequest, wanted: State) -> str | None:
         """Why the order is not cancelled: nobody takes that back, and what is on its way to the buyer would be written
