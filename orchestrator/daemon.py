@@ -122,7 +122,12 @@ class Daemon:
     def shops(self) -> Mapping[str, ShopFacts]:
         """The configured shops."""
         found = self.supervisor.shops()
-        return ShopsFacts(found.keys(), lambda name: replace(found[name], webhooks=self.watch.health(name)))
+
+        def facts_of(name: str) -> ShopFacts:
+            facts, health = found[name], self.watch.health(name)
+            return facts if health is None else replace(facts, webhooks=health)
+
+        return ShopsFacts(found.keys(), facts_of)
 
     async def run(self) -> None:
         """Serves until a signal ends it."""
