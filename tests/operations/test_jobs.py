@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,18 @@ import anyio
 import pytest
 
 from orchestrator.decisions.bulk import Action, Pace
+from orchestrator.decisions.refusals import Refused
+from orchestrator.operations.commands import jobs
 from orchestrator.operations.commands.job_runner import Jobs
 from orchestrator.operations.order_filter import Wanted
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from orchestrator.testing.engine_suite.samples import order as sample
+from orchestrator.testing.engine_suite.scratch import NOW
 from statemachines.target import TargetRequest
 from storage.jobs import Job, get_job, next_piece
+from storage.orders import insert_order
 from storage.records import Situation, TargetStatus
+from storage.transaction import Transaction
 from tests.support.shopfloor import SHOP, Shopfloor, config_of, shopfloor, working_on
 
 REFUSAL = b'{"message": "The given data was invalid.", "errors": {"list": ["No."]}}'
@@ -155,6 +161,37 @@ async def test_a_cancelled_job_leaves_the_orders_that_it_did_not_come_to(tmp_pat
         assert await few._round() > 1
         assert [order.situation for order in await floor.orders()].count(Situation.HELD) == 2
         assert await floor.store.read(lambda tx: next_piece(tx, SHOP)) is None
+
+
+async def test_a_large_job_is_done_in_units_that_a_step_can_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path) as floor:
+        many = [sample(f"x{number}", updated_at=NOW - 1) for number in range(1_050)]
+        await floor.store.write(lambda tx: [insert_order(tx, each, b"{}") for each in many] and None)
+        done: list[int] = []
+        write_bulk = floor.store.write_bulk
+
+        async def counted(unit: Callable[[Transaction], Any]) -> Any:
+            outcome = await write_bulk(unit)
+            done.append(len(outcome.operated))
+            return outcome
+
+        monkeypatch.setattr(floor.store, "write_bulk", counted)
+        async with at_work(floor):
+            job = await ended(floor, await start(floor, "hold", Wanted(state="new", updated_before=NOW)))
+        assert (job.orders, job.done, job.refused) == (1_050, 1_050, 0)
+        assert done == [100] * 10 + [50]
+
+
+async def test_a_job_has_so_many_orders_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "MOST_ORDERS", 3)
+    async with shopfloor(Sandbox(SandboxSettings(orders=4)), tmp_path) as floor:
+        with pytest.raises(Refused) as refused:
+            await start(floor, "hold", Wanted(shop=SHOP))
+        assert refused.value.slug == "invalid-request"
+        assert "narrow it, or give a limit" in refused.value.detail
+        assert (await start(floor, "hold", Wanted(shop=SHOP), limit=3)).orders == 3
 
 
 async def test_a_paused_shop_s_orders_go_on_when_it_is_resumed(tmp_path: Path) -> None:
