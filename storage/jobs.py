@@ -95,6 +95,12 @@ def get_job(tx: Transaction, job: str) -> Job | None:
     return _JOB.read(rows[0]) if rows else None
 
 
+def job_action(tx: Transaction, job: str) -> str | None:
+    """What a job does, None if there is no such job."""
+    rows = tx.query("SELECT action FROM jobs WHERE id = ?", (job,))
+    return rows[0][0] if rows else None
+
+
 def list_jobs(tx: Transaction, before: int, limit: int) -> list[Job]:
     """Jobs with `seq` below `before` (0: all), newest first. Raises DamagedRow."""
     where, values = ("WHERE seq < ?", [before]) if before else ("", [])
@@ -107,11 +113,22 @@ def shops_with_pieces(tx: Transaction) -> list[str]:
     return [row[0] for row in tx.query("SELECT shop FROM job_pieces GROUP BY shop ORDER BY min(seq)")]
 
 
+def jobs_of_shop(tx: Transaction, shop: str) -> list[tuple[str, int]]:
+    """The jobs that orders of the shop wait for, oldest first, each with the piece that waits longest."""
+    sql = "SELECT job, min(seq) FROM job_pieces WHERE shop = ? GROUP BY job ORDER BY min(seq)"
+    return [(row[0], row[1]) for row in tx.query(sql, (shop,))]
+
+
+def get_piece(tx: Transaction, piece: int) -> Piece | None:
+    """One piece, None where nothing of it is left. Raises DamagedRow."""
+    rows = tx.query(f"SELECT {_PIECE.sql} FROM job_pieces WHERE seq = ?", (piece,))  # noqa: S608
+    return _PIECE.read(rows[0]) if rows else None
+
+
 def next_piece(tx: Transaction, shop: str) -> Piece | None:
     """The shop's orders that wait longest for a job, None where none do. Raises DamagedRow."""
-    sql = f"SELECT {_PIECE.sql} FROM job_pieces WHERE shop = ? ORDER BY seq LIMIT 1"  # noqa: S608
-    rows = tx.query(sql, (shop,))
-    return _PIECE.read(rows[0]) if rows else None
+    waiting = jobs_of_shop(tx, shop)
+    return get_piece(tx, waiting[0][1]) if waiting else None
 
 
 def take_orders(tx: Transaction, piece: int, most: int) -> list[str]:
@@ -154,10 +171,8 @@ def end_job(tx: Transaction, job: str, status: JobStatus, now: int) -> bool:
     return tx.execute(sql, (status, now, job)) > 0
 
 
-def fail_next(tx: Transaction, shop: str, detail: str, now: int) -> None:
-    """Ends the job that the shop's next orders wait for: it cannot go on, and what it did not come to is refused."""
-    rows = tx.query("SELECT job FROM job_pieces WHERE shop = ? ORDER BY seq LIMIT 1", (shop,))
-    for (job,) in rows:
-        left = tx.query("SELECT orders - done - refused FROM jobs WHERE id = ?", (job,))
-        if end_job(tx, job, "failed", now):
-            note_progress(tx, job, 0, {"internal-error": {"count": left[0][0], "detail": detail, "shop": shop}}, now)
+def fail_job(tx: Transaction, job: str, shop: str, detail: str, now: int) -> None:
+    """Ends a job that cannot go on with a shop's orders: what it did not come to is refused."""
+    left = tx.query("SELECT orders - done - refused FROM jobs WHERE id = ?", (job,))
+    if end_job(tx, job, "failed", now):
+        note_progress(tx, job, 0, {"internal-error": {"count": left[0][0], "detail": detail, "shop": shop}}, now)

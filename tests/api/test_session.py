@@ -244,3 +244,14 @@ async def test_on_the_socket_nobody_logs_in() -> None:
         for got in (await b.get(SESSION), await b.post(SESSION, {"token": "any"}), await b.call("DELETE", SESSION)):
             assert (got.status, got.json()["access"]) == (200, "open")
         assert (await b.post(PAUSE)).status == 200
+
+
+async def test_what_a_session_asks_for_in_bulk_is_asked_by_the_page() -> None:
+    async with bench(tcp=tcp()) as b:
+        browser = Browser(b)
+        await browser.log_in()
+        headers = {"X-CSRF-Token": browser.csrf or ""}
+        started = await browser.ask("POST", "/v1/orders/hold", {"filter": {"shop": "acme"}}, **headers)
+        assert started.status == 202, started
+        job = await browser.ask("GET", f"/v1/jobs/{started.json()['job']}")
+        assert job.json()["by"] == "page"

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.decisions.bulk import Action, Pace
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.commands import jobs
-from orchestrator.operations.commands.job_runner import Jobs
+from orchestrator.operations.commands.job_runner import JobRunner
 from orchestrator.operations.order_filter import Wanted
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing.engine_suite.samples import order as sample
@@ -139,7 +139,7 @@ async def test_a_job_that_was_begun_goes_on_after_a_restart_and_repeats_nothing(
             await floor.commands.sync(SHOP, 30)
             await block_all(floor)
             job = await start(floor, "hold")
-            few = Jobs(floor.commands._services, Pace(calls_per_order=10**6, horizon_ms=1))
+            few = JobRunner(floor.commands._services, Pace(calls_per_order=10**6, horizon_ms=1))
             assert await few._work(SHOP) == 0
             assert (await job_of(floor, job.id)).done == 2
         async with working_on(sandbox, config, tmp_path) as floor, at_work(floor):
@@ -154,7 +154,7 @@ async def test_a_cancelled_job_leaves_the_orders_that_it_did_not_come_to(tmp_pat
     async with shopfloor(sandbox, tmp_path) as floor:
         await block_all(floor)
         job = await start(floor, "hold")
-        few = Jobs(floor.commands._services, Pace(calls_per_order=10**6, horizon_ms=1))
+        few = JobRunner(floor.commands._services, Pace(calls_per_order=10**6, horizon_ms=1))
         await few._work(SHOP)
         cancelled = await floor.commands.cancel_job(job.id)
         assert (cancelled.status, cancelled.done) == ("cancelled", 2)
@@ -222,6 +222,25 @@ async def test_orders_go_on_at_the_pace_of_their_shop_behind_what_is_new(tmp_pat
         target = await floor.commands.submit(SHOP, ids[3], TargetRequest("delivered"))
         await floor.until(ids[3], lambda order: order.due_at is None or order.due_at < now + 20_000)
         assert target.status in (TargetStatus.QUEUED, TargetStatus.RUNNING)
+
+
+@pytest.mark.parametrize(("first", "is_overtaken"), [("retry", True), ("release", False)])
+async def test_what_stops_orders_overtakes_what_waits_for_the_pace_of_its_shop(
+    tmp_path: Path, first: str, is_overtaken: bool
+) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=3))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        ids = await block_all(floor)
+        for order in ids if first == "release" else ():
+            await floor.commands.hold(SHOP, order, None)
+        slow = await start(floor, first, Wanted(shop=SHOP))
+        stop = await start(floor, "hold", Wanted(shop=SHOP))
+        pace = Pace()
+        pace.reached(SHOP, floor.commands._services.clock.now_ms() + 200_000)  # there is no room for a while
+        runner = JobRunner(floor.commands._services, pace)
+        await runner._work(SHOP)
+        assert (await job_of(floor, stop.id)).done == (3 if is_overtaken else 0)
+        assert (await job_of(floor, slow.id)).status == "running"
 
 
 async def test_orders_in_a_state_that_is_not_known_are_read_again(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ it was, and no order is operated twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -17,7 +18,7 @@ from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.commands.job_unit import MISTAKE, Read, Unit, unknown_states
 from orchestrator.operations.commands.services import CommandServices
 from storage.errors import StoreError
-from storage.jobs import Job, Piece, fail_next, get_job, next_piece, shops_with_pieces
+from storage.jobs import PIECE, Job, Piece, fail_job, get_job, get_piece, job_action, jobs_of_shop, shops_with_pieces
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ _READS = 10
 """So many orders are read from their platform before what was found is written."""
 
 
-class Jobs:
+class JobRunner:
     """Works on what waits. `run` lasts until it is cancelled, `wake` says that a job was accepted."""
 
     def __init__(self, services: CommandServices, pace: Pace | None = None) -> None:
@@ -75,16 +76,16 @@ class Jobs:
         services, now = self._services, self._services.clock.now_ms()
         spacing_ms = self._spacing_ms(shop)
         room = self._pace.room(shop, now, spacing_ms)
-        if not room:
-            return self._pace.seconds_to_room(shop, now)
+        found = await services.store.read(lambda tx: _next(tx, shop, has_room=room > 0))
+        if found is None:
+            return _REST_SECONDS if room else self._pace.seconds_to_room(shop, now)
         try:
-            found = await services.store.read(lambda tx: _next(tx, shop))
-            return _REST_SECONDS if found is None else await self._carry_out(*found, room, spacing_ms)
+            return await self._carry_out(*await services.store.read(found.read), room or PIECE, spacing_ms)
         except StoreError:
             raise
         except Exception:  # supervised: one job's fault is not the others'
-            log.exception("job.failed", shop=shop)
-            await services.store.write(lambda tx: fail_next(tx, shop, MISTAKE, services.clock.now_ms()))
+            log.exception("job.failed", job=found.job, shop=shop)
+            await services.store.write(lambda tx: fail_job(tx, found.job, shop, MISTAKE, services.clock.now_ms()))
             return 0.0
 
     def _spacing_ms(self, shop: str) -> float:
@@ -96,8 +97,10 @@ class Jobs:
         of_window = limits.rate_per_second if window is None else window.calls / window.seconds
         return self._pace.spacing_ms(min(limits.rate_per_second, of_window))
 
-    async def _carry_out(self, job: Job, piece: Piece, room: int, spacing_ms: float) -> float:
+    async def _carry_out(self, job: Job, piece: Piece | None, room: int, spacing_ms: float) -> float:
         """Does as many orders of a piece as have room; returns as `_work`."""
+        if piece is None:  # the job was cancelled, or another node came first
+            return 0.0
         services, shop, supervisor = self._services, piece.shop, self._services.supervisor
         orders, rules, configured = piece.orders[:room], supervisor.rules(shop), supervisor.shops()
         read: Read = {}
@@ -132,7 +135,27 @@ class Jobs:
         return read
 
 
-def _next(tx: Transaction, shop: str) -> tuple[Job, Piece] | None:
-    piece = next_piece(tx, shop)
-    job = None if piece is None else get_job(tx, piece.job)
-    return None if piece is None or job is None else (job, piece)
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A piece of a job."""
+
+    job: str
+    piece: int
+
+    def read(self, tx: Transaction) -> tuple[Job, Piece | None]:
+        """Raises DamagedRow."""
+        job = get_job(tx, self.job)
+        assert job is not None
+        return job, get_piece(tx, self.piece)
+
+
+def _next(tx: Transaction, shop: str, *, has_room: bool) -> _Waiting | None:
+    """What is to be done next of a shop, oldest job first. While there is no room for orders that go on, what stops
+    them need not wait; but it never overtakes a release, which would undo a later hold."""
+    for job, piece in jobs_of_shop(tx, shop):
+        action = job_action(tx, job)
+        if has_room or action in (Action.HOLD, Action.CANCEL):
+            return _Waiting(job, piece)
+        if action == Action.RELEASE:
+            return None
+    return None

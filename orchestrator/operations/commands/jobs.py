@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestrator.decisions.bulk import Action
 from orchestrator.decisions.refusals import Refused, no_job
-from orchestrator.operations.commands.job_runner import Jobs
+from orchestrator.operations.commands.job_runner import JobRunner
 from orchestrator.operations.commands.services import CommandGroup, CommandServices
 from orchestrator.operations.order_filter import Wanted, select_orders
 from storage.jobs import Job, add_job, end_job, get_job
@@ -22,7 +22,7 @@ class JobCommands(CommandGroup):
 
     def __init__(self, services: CommandServices) -> None:
         CommandGroup.__init__(self, services)
-        self.jobs = Jobs(services)
+        self.jobs = JobRunner(services)
 
     async def start_job(self, action: Action, wanted: Wanted, limit: int | None, reason: str | None, by: str) -> Job:
         """Selects the orders and accepts a job for them: durable when this returns. Raises Refused."""

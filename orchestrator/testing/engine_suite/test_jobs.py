@@ -14,7 +14,7 @@ from storage.jobs import (
     Job,
     add_job,
     end_job,
-    fail_next,
+    fail_job,
     get_job,
     list_jobs,
     next_piece,
@@ -128,8 +128,9 @@ async def test_a_job_that_ends_early_leaves_nothing_to_take(engine: Engine) -> N
         assert await store.write(partial(take_orders, piece=piece.seq, most=9)) == []
         assert await found(store) == replace(JOB, status="cancelled", ended_at=NOW + 1)
         assert await store.read(shops_with_pieces) == ["other"]
-        await store.write(lambda tx: fail_next(tx, "other", "a mistake", NOW + 2))
+        await store.write(lambda tx: fail_job(tx, "j-2", "other", "a mistake", NOW + 2))
         failed = await found(store, "j-2")
         assert (failed.status, failed.refused, failed.ended_at) == ("failed", 1, NOW + 2)
         assert failed.refusals["internal-error"]["detail"] == "a mistake"
-        await store.write(lambda tx: fail_next(tx, "other", "nothing is left", NOW + 3))
+        await store.write(lambda tx: fail_job(tx, "j-2", "other", "once more", NOW + 3))
+        assert await found(store, "j-2") == failed
