@@ -158,9 +158,18 @@ async def test_a_cancelled_job_leaves_the_orders_that_it_did_not_come_to(tmp_pat
         await few._work(SHOP)
         cancelled = await floor.commands.cancel_job(job.id)
         assert (cancelled.status, cancelled.done) == ("cancelled", 2)
-        assert await few._round() > 1
+        assert await few._work(SHOP) > 1
         assert [order.situation for order in await floor.orders()].count(Situation.HELD) == 2
         assert await floor.store.read(lambda tx: next_piece(tx, SHOP)) is None
+
+
+async def test_jobs_of_one_shop_after_another_are_begun_at_once(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=2))
+    async with shopfloor(sandbox, tmp_path) as floor, at_work(floor):
+        with anyio.fail_after(20):  # less than the runner rests where it misses that a job was accepted
+            for turn in range(30):
+                job = await start(floor, "hold" if turn % 2 == 0 else "release", Wanted(shop=SHOP))
+                assert (await ended(floor, job)).done == 2
 
 
 async def test_a_large_job_is_done_in_units_that_a_step_can_wait_for(

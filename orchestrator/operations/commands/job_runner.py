@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from orchestrator.decisions.bulk import Action, Pace
 from orchestrator.decisions.refusals import Refused
@@ -32,38 +33,68 @@ _READS = 10
 
 
 class JobRunner:
-    """Works on what waits. `run` lasts until it is cancelled, `wake` says that a job was accepted."""
+    """Works on what waits, each shop in a task of its own: none waits for another's platform. `run` lasts until it is
+    cancelled, `wake` says that a job was accepted."""
 
     def __init__(self, services: CommandServices, pace: Pace | None = None) -> None:
         self._services, self._pace = services, pace or Pace()
         self._wake = anyio.Event()
+        self._busy: set[str] = set()
+        self._asked = 0
+        self._rests: dict[str, float] = {}  # until when a shop rests, by the monotonic clock
 
     def wake(self) -> None:
         """There may be something to do."""
+        self._asked += 1
+        self._rests.clear()
         self._wake.set()
 
     async def run(self) -> None:
         """Carries out what waits, and what comes."""
-        while True:
-            self._wake = anyio.Event()
-            try:
-                rest_seconds = await self._round()
-            except StoreError as error:
-                log.warning("jobs.postponed", detail=str(error))
-                rest_seconds = _AGAIN_SECONDS
-            with anyio.move_on_after(rest_seconds):
-                await self._wake.wait()
+        async with anyio.create_task_group() as group:
+            while True:
+                self._wake = anyio.Event()
+                rest_seconds = await self._begin(group)
+                with anyio.move_on_after(rest_seconds):
+                    await self._wake.wait()
 
-    async def _round(self) -> float:
-        """Does a few orders of each shop; returns how long nothing else can be done, in seconds. Raises StoreError."""
+    async def _begin(self, group: TaskGroup) -> float:
+        """Begins with each shop that does not rest; returns how long the others do, in seconds."""
         services = self._services
-        rest_seconds = _REST_SECONDS if services.store.is_exclusive else _LOOK_SECONDS
-        for shop in await services.store.read(shops_with_pieces):
-            if services.supervisor.is_draining:
-                return _REST_SECONDS
-            if self._is_ours(shop):
-                rest_seconds = min(rest_seconds, await self._work(shop))
-        return rest_seconds
+        if services.supervisor.is_draining:
+            return _REST_SECONDS
+        try:
+            waiting = await services.store.read(shops_with_pieces)
+        except StoreError as error:
+            log.warning("jobs.postponed", detail=str(error))
+            return _AGAIN_SECONDS
+        now, rests = services.clock.monotonic(), [_REST_SECONDS if services.store.is_exclusive else _LOOK_SECONDS]
+        for shop in waiting:
+            if shop in self._busy or not self._is_ours(shop):
+                continue
+            left = self._rests.get(shop, now) - now
+            if left > 0:
+                rests.append(left)
+            else:
+                self._busy.add(shop)
+                group.start_soon(self._work_off, shop)
+        return min(rests)
+
+    async def _work_off(self, shop: str) -> None:
+        """Does what can be done of a shop now."""
+        rest_seconds, asked = 0.0, self._asked
+        try:
+            while not rest_seconds and not self._services.supervisor.is_draining:
+                asked = self._asked
+                rest_seconds = await self._work(shop)
+        except StoreError as error:
+            log.warning("jobs.postponed", shop=shop, detail=str(error))
+            rest_seconds = _AGAIN_SECONDS
+        finally:
+            self._busy.discard(shop)
+            if asked == self._asked:  # else a job was accepted after the last look
+                self._rests[shop] = self._services.clock.monotonic() + (rest_seconds or _REST_SECONDS)
+            self._wake.set()
 
     def _is_ours(self, shop: str) -> bool:
         """Whether this node works on the shop's orders: on those of a shop that is not configured any may."""
