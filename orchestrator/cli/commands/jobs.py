@@ -18,7 +18,7 @@ def causes(
     limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="At most so many causes.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show why orders wait for a person, by cause, with what helps all orders of one."""
+    """Show why orders wait for a person, by cause. Each with what helps all orders of it."""
     from orchestrator.cli.blocks import show
     from orchestrator.cli.pages import causes_page
 
@@ -38,7 +38,7 @@ def jobs(
     limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="At most so many, newest first.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was asked for in bulk and how far it is, or one job; or cancel one."""
+    """Show what was asked for in bulk, and how far it is. One job alone, or cancel one."""
     from orchestrator.cli.blocks import show
     from orchestrator.cli.client import segment
     from orchestrator.cli.in_bulk import job_page

@@ -29,13 +29,13 @@ from orchestrator.cli.commands.options import (
 from orchestrator.cli.usage import UsageError
 
 _ACTIONS = {
-    "retry": "Try a blocked step, or one that waits for an attempt, now: of one order, or of all that a filter finds.",
-    "skip": "Mark the blocked step as done by hand and go on: of one order, or of all that a filter finds.",
-    "hold": "Stop before the next step, until released: one order, or all that a filter finds.",
-    "release": "End a hold, or the ERP's wish that a person looks at it: of one order, or of all that a filter finds.",
-    "cancel": "Drop all targets of an order, or of all that a filter finds. The order itself is not cancelled: submit"
-    " `cancelled` for that.",
+    "retry": "Try a blocked step, or one that waits for an attempt, now.",
+    "skip": "Mark the blocked step as done by hand and go on with the next.",
+    "hold": "Stop before the next step, until released.",
+    "release": "End a hold, or the ERP's wish that a person looks at it.",
+    "cancel": "Drop all targets of an order. The order itself is not cancelled: submit `cancelled` for that.",
 }
+_OF_WHICH = "Name an order, or a filter: then all that it finds are counted and shown, and operated as one job."
 _REASONED = ("skip", "hold")
 """Actions on one order that take a reason."""
 
@@ -105,7 +105,7 @@ def _command(action: str) -> Callable[..., None]:
         asked = Asked(action, wanted, limit, reason, is_dry=dry_run, is_sure=yes, waits=not no_wait, as_json=as_json)
         operate_in_bulk(client_of(context), asked)
 
-    command.__doc__ = _ACTIONS[action]
+    command.__doc__ = f"{_ACTIONS[action]}\n\n{_OF_WHICH}"
     command.__name__ = action
     return command
 
