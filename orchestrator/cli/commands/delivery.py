@@ -90,7 +90,7 @@ def attempts(
 
 
 def send(context: typer.Context, name: Name, cursor: Event, as_json: AsJson = False) -> None:
-    """Send one event once more; one that has yet to arrive is tried at once."""
+    """Send one event once more. One that has yet to arrive is tried at once."""
     from orchestrator.cli.client import segment
 
     answer = client_of(context).post(f"/v1/delivery/{segment(name)}/send", {"cursor": cursor})
@@ -103,7 +103,7 @@ def send(context: typer.Context, name: Name, cursor: Event, as_json: AsJson = Fa
 
 
 def send_test(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
-    """Send a signed test event; exit code 1 when the receiver does not take it."""
+    """Send a signed test event. Exit code 1 when the receiver does not take it."""
     from orchestrator.cli.client import segment
 
     answer = client_of(context).post(f"/v1/delivery/{segment(name)}/test")
@@ -117,7 +117,7 @@ def send_test(context: typer.Context, name: Name, as_json: AsJson = False) -> No
 
 
 def replay(context: typer.Context, name: Name, cursor: Beginning, as_json: AsJson = False) -> None:
-    """Send everything behind a cursor again, in order; nothing is skipped."""
+    """Send everything behind a cursor again, in order. Nothing is skipped."""
     from orchestrator.cli.client import segment
 
     answer = client_of(context).post(f"/v1/delivery/{segment(name)}/replay", {"cursor": cursor})

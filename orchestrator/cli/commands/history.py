@@ -28,7 +28,7 @@ def history(
     ] = "1h",
     as_json: AsJson = False,
 ) -> None:
-    """Show what was done in each minute or hour: steps, failures, imports, calls."""
+    """Show what was done in each minute or hour. Steps, failures, imports, calls."""
     from orchestrator.cli.blocks import grid, line, show
 
     query = {"shop": shop, "step": step.value, "from": instant_given(since)}
