@@ -111,10 +111,18 @@ class Shops:
             self.until(lambda order=order: self.situation(shop, order) == "blocked")  # type: ignore[misc]
         return orders
 
-    def blocked(self) -> list[Any]:
-        """The orders that are blocked now."""
-        found: list[Any] = self.client.get("/v1/orders", {"situation": "blocked"}).json()["orders"]
+    def orders_in(self, situation: str) -> list[Any]:
+        """The orders that are doing this now."""
+        found: list[Any] = self.client.get("/v1/orders", {"situation": situation}).json()["orders"]
         return found
+
+    def clear(self) -> None:
+        """Ends what other tests left: for a test that counts."""
+        for each in self.orders_in("held"):
+            self.client.post(f"{path(each['shop'], each['id'])}/release")
+        for each in self.orders_in("blocked"):
+            self.client.post(f"{path(each['shop'], each['id'])}/cancel")
+        self.until(lambda: self.client.get("/v1/status").json()["totals"]["targets_pending"] == 0)
 
     def situation(self, shop: str, order: str) -> str:
         """What the order is doing."""

@@ -22,7 +22,7 @@ def overview(_desk: Desk, page: Any) -> None:
 
 def order(desk: Desk, page: Any) -> None:
     """A blocked order with what can be done."""
-    shop, number = next((each["shop"], each["id"]) for each in desk.blocked())
+    shop, number = next((each["shop"], each["id"]) for each in desk.orders_in("blocked"))
     open_order(page, shop, number)
     page.locator(".picture svg").wait_for()
 
