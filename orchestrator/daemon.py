@@ -95,7 +95,16 @@ class Daemon:
         self.metrics = metrics
         self.metrics.follow_log(lambda: output.lines_lost)
         node = f"{self.node}:{self.pid}"
-        self.supervisor = Supervisor(store, node, self.clock, self.chance, checkpoints, self.metrics, self._took)
+        self.supervisor = Supervisor(
+            store,
+            node,
+            self.clock,
+            self.chance,
+            checkpoints,
+            self.metrics,
+            self._took,
+            lease_seconds=config.storage.lease_seconds,
+        )
         self.supervisor.configure(config)
         self._renewal = Renewal(lambda: self.config, self._use, self.supervisor.adopt, self.clock)
         self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance, self._renewal.reread_delivery)

@@ -73,7 +73,8 @@ class Engine(Protocol):
 
     @property
     def place(self) -> str:
-        """Where the data is, the same for every name of one store: a store that is found elsewhere is a copy."""
+        """Where the data is, the same for every name of one store: a store that is found elsewhere is a copy. Raises
+        StoreUnavailable where that has to be asked for."""
         ...
 
     @property

@@ -81,6 +81,11 @@ class StorageSettings(Section):
         ),
     ] = "sqlite:///fulfilld.db"
 
+    lease_seconds: Annotated[
+        float,
+        Field(ge=1, le=300, description="PostgreSQL: how long a daemon that died keeps its shops from the next one"),
+    ] = 15.0
+
     @property
     def engine(self) -> Engine:
         """The store that the URL names, each time a new one."""

@@ -29,7 +29,7 @@ from orchestrator.runtime.accounts import keep_account, log_account_change
 from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.runtime.departures import log_moves, note_moves
 from orchestrator.runtime.driver import ShopServices
-from orchestrator.runtime.leases import Leases
+from orchestrator.runtime.leases import TERM_SECONDS, Leases
 from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, ShopsFacts
 from orchestrator.runtime.rules import Rules
@@ -76,9 +76,11 @@ class Supervisor:
         checkpoints: Checkpoints,
         metrics: Metrics,
         on_secrets: Callable[[ShopConfig], None] = lambda _shop: None,
+        *,
+        lease_seconds: float = TERM_SECONDS,
     ) -> None:
         self._store = store
-        self._leases = Leases(store, node, clock)
+        self._leases = Leases(store, node, clock, lease_seconds)
         self._due = DueWakeups(store)
         self._walk_turns, self._short_turns = WalkTurns(), short_turns()
         self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics

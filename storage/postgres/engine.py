@@ -54,16 +54,16 @@ class PostgresEngine:
     @property
     def place(self) -> str:
         """The server's own id, the database's and the table's, whatever the server is called: a dump that was restored
-        has another. The URL where the server cannot be asked."""
+        has another. Raises StoreUnavailable."""
         from storage.postgres.connection import connect
-        from storage.postgres.failures import Error
+        from storage.postgres.failures import Error, unavailable
 
         try:
             with connect(self._options) as connection:
-                found = connection.execute(_PLACE).fetchone()
-        except Error:
-            return self.url
-        return self.url if found is None else "postgresql " + "/".join(map(str, found))
+                found = connection.execute(_PLACE).fetchall()
+        except Error as error:
+            raise unavailable("reading", self.url, error) from error
+        return "postgresql " + "/".join(map(str, *found))
 
     @property
     def is_local(self) -> bool:

@@ -35,9 +35,10 @@ class Unreachable(Exception):
 class DaemonProcess:
     """One store and config; at most one process at a time.
 
-    `program`: how Python runs it. `variables`: what its environment has beside ours.
+    `storage`: the section of its config. `program`: how Python runs it. `variables`: what its environment has beside ours.
     """
 
+    storage: Mapping[str, Any] = {"url": "sqlite:///fulfilld.db"}
     program: Sequence[str] = ("-m", "orchestrator")
     variables: Mapping[str, str] = {}
 
@@ -54,6 +55,7 @@ class DaemonProcess:
         shops: dict[str, Any] = config["shops"]
         name, shop = next((n, s) for n, s in shops.items() if s["platform"] == platform)
         config["shops"] = {name: {**shop, **QUICK, **changes}}
+        config["storage"] = dict(self.storage)
         config["log"] = {"level": "warning"}
         (self.folder / "config.json").write_text(json.dumps(config))
         return name
