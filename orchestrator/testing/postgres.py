@@ -1,7 +1,7 @@
 """A PostgreSQL server for tests: one a process, made when it is first asked for, gone when the process is.
 
 It keeps nothing in the case of a power failure (`fsync=off`), and confirms as it does in earnest otherwise. Each store
-gets a database of its own, copied from one that has the tables.
+gets a database of its own.
 """
 
 from __future__ import annotations
@@ -10,16 +10,20 @@ import atexit
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Composed, Identifier
 
 _START_SECONDS: Final = 60.0
 _SETTINGS: Final = {
@@ -57,7 +61,7 @@ class Server:
         self._names = (f"t{number}" for number in count())
         self._made: list[str] = []
         where = ("-D", str(self.folder / "data"), "--no-sync")
-        self._call("initdb", *where, "-A", "trust", "-U", "fulfilld", "-E", "UTF8", "--locale", "C.UTF-8")
+        self.call("initdb", *where, "-A", "trust", "-U", "fulfilld", "-E", "UTF8", "--locale", "C.UTF-8")
         self._process = self._served()
 
     def url(self, database: str) -> str:
@@ -67,14 +71,46 @@ class Server:
     def database(self) -> str:
         """The URL of a new, empty database."""
         name = next(self._names)
-        self._ask(f"CREATE DATABASE {name}")
+        self._ask(SQL("CREATE DATABASE {}").format(Identifier(name)))
         self._made.append(name)
         return self.url(name)
 
     def forget(self) -> None:
         """Drops what was made so far."""
         while self._made:
-            self._ask(f"DROP DATABASE {self._made.pop()} WITH (FORCE)")
+            self._ask(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(self._made.pop())))
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Nobody can connect, and whoever was connected is not any more."""
+        place, aside = self.folder / ".s.PGSQL.5432", self.folder / "aside"
+        with self.asked("postgres") as connection:
+            place.rename(aside)
+            try:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                )
+                yield
+            finally:
+                aside.rename(place)
+
+    def crash(self) -> None:
+        """One of its processes is killed, so it ends all and starts again from its log."""
+        with suppress(psycopg.OperationalError), self.asked("postgres") as connection:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            connection.execute("SELECT 1")
+
+    @contextmanager
+    def asked(self, database: str) -> Iterator[psycopg.Connection]:
+        """A connection to a database, past the store."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            yield connection
+
+    def call(self, program: str, *arguments: str) -> None:
+        """Runs one of PostgreSQL's programs, as the user who runs the server."""
+        command: Sequence[str] = [str(self._tools / program), *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **self._account)  # noqa: S603
 
     def stop(self) -> None:
         """Ends the server at once."""
@@ -102,23 +138,15 @@ class Server:
         return process
 
     def _is_silent(self) -> bool:
-        import psycopg
-
         try:
             psycopg.connect(self.url("postgres")).close()
         except psycopg.Error:
             return True
         return False
 
-    def _ask(self, sql: str) -> None:
-        import psycopg
-
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+    def _ask(self, sql: Composed) -> None:
+        with self.asked("postgres") as connection:
             connection.execute(sql)
-
-    def _call(self, program: str, *arguments: str) -> None:
-        command: Sequence[str] = [str(self._tools / program), *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **self._account)  # noqa: S603
 
 
 @cache

@@ -47,7 +47,7 @@ def migrate(tx: Transaction, now_ms: int) -> list[int]:
     `Dialect` fills the `{name}` places that databases spell differently (identity columns, byte strings).
     Raises NewerStore when the store was written by a later version.
     """
-    tx.execute(_LEDGER)
+    tx.execute(_spelled(_LEDGER, tx.dialect))
     known = all_migrations()
     done = {version for (version,) in tx.query("SELECT version FROM schema_migrations")}
     newest = known[-1].version

@@ -22,6 +22,8 @@ from storage.transaction import Published, Row, Value
 
 Connection: TypeAlias = "psycopg.Connection[Row]"
 
+_MOST_IDLE_SECONDS: Final = 5
+
 _NEVER: Final = 1_000_000_000
 """psycopg prepares nothing by itself: what it did in the midst of a piece that failed it would take for prepared."""
 
@@ -64,6 +66,8 @@ def connect(options: Mapping[str, str]) -> Connection:
         connection.execute(
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )
+        # a daemon that stands still, or is cut off, in the midst of a transaction keeps its locks no longer than that
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{_MOST_IDLE_SECONDS}s'".encode())
     except BaseException:
         connection.close()
         raise

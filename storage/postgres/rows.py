@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from psycopg import errors, pq
+from psycopg import pq
 
 from storage.postgres.spelling import numbered, storable, table_of
 from storage.transaction import Value
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from storage.postgres.connection import Connection
 
 _dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_TYPES: Final = {20: "bigint", 23: "integer", 25: 'text COLLATE "C"', 701: "double precision"}
+_TYPES: Final = {
+    **{kind: kind for kind in ("bigint", "integer", "double precision")},
+    "text": 'text COLLATE "C"',
+}
+_NAME: Final = "fulfilld_types"
 _NAMES: Final = [f"p{number}" for number in range(64)]
 
 
@@ -86,14 +90,10 @@ def _made_over(sql: str, types: Sequence[str]) -> str:
 
 
 def _types(connection: Connection, sql: str) -> list[str]:
-    server, name = connection.pgconn, b"fulfilld_types"
-    for answer in (server.prepare(name, numbered(sql).encode()), server.describe_prepared(name)):
-        _require(answer)
-    types = [_TYPES[answer.param_type(number)] for number in range(answer.nparams)]
-    connection.execute(f"DEALLOCATE {name.decode()}")
-    return types
-
-
-def _require(answer: Any) -> None:
-    if answer.status != pq.ExecStatus.COMMAND_OK:
-        raise errors.lookup(answer.error_field(pq.DiagnosticField.SQLSTATE).decode())(answer.get_error_message())
+    # not by libpq's own calls for this: they hold up every thread of the process until the server answers
+    connection.execute(f"PREPARE {_NAME} AS {numbered(sql)}".encode())
+    ((types,),) = connection.execute(
+        "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = %s", (_NAME,)
+    ).fetchall()
+    connection.execute(f"DEALLOCATE {_NAME}".encode())
+    return [_TYPES[kind] for kind in types]

@@ -12,10 +12,11 @@ _OLDEST: Final = 140000
 _LOCK: Final = "SELECT pg_advisory_xact_lock(1718971493, hashtext(current_schema()))"
 _ONE_DAY_MS: Final = 86_400_000
 
-_OWN: Final = (
-    # A row for each daemon that writes. A group's first statement moves `token`, and does nothing unless it is what
-    # the daemon knows: so who asks for it afterwards knows whether the group was committed, and that it is over.
-    "CREATE TABLE IF NOT EXISTS writers (name TEXT PRIMARY KEY, token BIGINT NOT NULL, began_at BIGINT NOT NULL)",
+# A row for each daemon that writes. A group's first statement moves `token`, and does nothing unless it is what
+# the daemon knows: so who asks for it afterwards knows whether the group was committed, and that it is over.
+_WRITERS: Final = (
+    'CREATE TABLE IF NOT EXISTS writers (name TEXT COLLATE "C" PRIMARY KEY,'
+    " token BIGINT NOT NULL, began_at BIGINT NOT NULL)"
 )
 
 
@@ -50,8 +51,7 @@ def prepare(connection: Connection, now_ms: int) -> None:
         connection.execute(_LOCK)
         refuse_unfit(connection)
         migrate(PostgresTransaction(connection, {}), now_ms)
-        for statement in _OWN:
-            connection.execute(statement)
+        connection.execute(_WRITERS)
         connection.execute("DELETE FROM writers WHERE began_at < %s", (now_ms - _ONE_DAY_MS,))
         connection.execute("COMMIT")
     except BaseException:

@@ -1,29 +1,97 @@
-"""The daemon on PostgreSQL: everything that is accepted arrives once, whatever becomes of the server meanwhile."""
+"""The daemon on PostgreSQL: what is accepted arrives once, whatever becomes of the daemon and of the server."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
+from orchestrator.checkpoints import POINTS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing import postgres
-from tests.e2e.test_crash_matrix import Erp, _did_nothing_twice, _drive, _reported_once
-from tests.support.process import daemon_process
+from tests.e2e.test_crash_matrix import TOKEN_POINTS, WEBHOOK_POINTS, Erp, _did_nothing_twice, _drive, _reported_once
+from tests.support.process import DaemonProcess, daemon_process
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.crash]
 
 
-async def test_a_daemon_drives_orders(tmp_path: Path) -> None:
+@pytest.fixture
+def storage() -> Iterator[Mapping[str, Any]]:
+    """The section `storage` of a daemon's config. A daemon that died keeps its shops for as short as can be."""
+    yield {"url": postgres.server().database(), "lease_seconds": 1}
+    postgres.server().forget()
+
+
+async def _arrives(daemon: DaemonProcess, erp: Erp, sandbox: Sandbox) -> None:
+    with anyio.fail_after(120):
+        await _drive(daemon, erp)
+    await daemon.ready()
+    await _reported_once(daemon, erp)
+    _did_nothing_twice(sandbox, list(erp.targets))
+    assert await daemon.terminate() == 0
+
+
+@pytest.mark.parametrize("point", sorted(set(POINTS) - {"after_read"} - WEBHOOK_POINTS - TOKEN_POINTS))
+async def test_a_kill_at_a_point_loses_and_repeats_nothing(
+    tmp_path: Path, storage: Mapping[str, Any], point: str
+) -> None:
     sandbox = Sandbox(SandboxSettings(orders=12))
     async with sandbox.running(), daemon_process(tmp_path) as daemon:
-        daemon.storage = {"url": postgres.server().database(), "lease_seconds": 1}
+        daemon.storage = storage
         erp = Erp(daemon, daemon.configure(sandbox), sandbox.selldone.order_ids())
+        daemon.start(f"{point}:1")
+        await _arrives(daemon, erp, sandbox)
+        assert daemon.starts == 2, "the point was passed"
+
+
+@pytest.mark.parametrize("what", ["crash", "cut", "away"])
+async def test_what_becomes_of_the_server_under_load_loses_and_repeats_nothing(
+    tmp_path: Path, storage: Mapping[str, Any], what: str
+) -> None:
+    rng, server = random.Random(7), postgres.server()
+    sandbox = Sandbox(SandboxSettings(orders=40, latency_ms=5))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        daemon.storage = storage
+        erp = Erp(daemon, daemon.configure(sandbox), sandbox.selldone.order_ids())
+        sandbox.faults.set_rates({"mixed": 0.15})
         daemon.start()
-        with anyio.fail_after(90):
-            await _drive(daemon, erp)
-        await _reported_once(daemon, erp)
-        _did_nothing_twice(sandbox, list(erp.targets))
-        assert await daemon.terminate() == 0
-    postgres.server().forget()
+        await daemon.ready()
+
+        async def trouble() -> None:
+            for _ in range(4):
+                await anyio.sleep(rng.uniform(0.2, 0.6))  # chance is the point: any moment must do
+                if what == "crash":
+                    await anyio.to_thread.run_sync(server.crash)
+                    continue
+                with server.away():
+                    await anyio.sleep(0 if what == "cut" else 1)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(trouble)
+            with anyio.fail_after(120):
+                await _drive(daemon, erp)
+        await _arrives(daemon, erp, sandbox)
+        assert daemon.starts == 1, "it goes on by itself"
+
+
+async def test_a_standby_takes_over_from_a_daemon_that_is_killed(tmp_path: Path, storage: Mapping[str, Any]) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=12, latency_ms=5))
+    (tmp_path / "two").mkdir()
+    async with sandbox.running(), daemon_process(tmp_path) as first, daemon_process(tmp_path / "two") as second:
+        first.storage = second.storage = storage
+        erp = Erp(first, first.configure(sandbox), sandbox.selldone.order_ids())
+        second.configure(sandbox)
+        first.start()
+        await first.ready()
+        second.start()
+        assert await second.exited() == 2
+        assert f"is held by process {first.process.pid}" in second.errors.read_text()  # type: ignore[union-attr]
+        second.start(None, "--standby")
+        await erp.submit_all()
+        first.kill()
+        erp.daemon = second
+        await _arrives(second, erp, sandbox)

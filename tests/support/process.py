@@ -35,7 +35,8 @@ class Unreachable(Exception):
 class DaemonProcess:
     """One store and config; at most one process at a time.
 
-    `storage`: the section of its config. `program`: how Python runs it. `variables`: what its environment has beside ours.
+    `storage`: the section of its config. `program`: how Python runs it.
+    `variables`: what its environment has beside ours.
     """
 
     storage: Mapping[str, Any] = {"url": "sqlite:///fulfilld.db"}

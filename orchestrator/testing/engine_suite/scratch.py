@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.testing import postgres
 from storage.engines import open_store
 from storage.store import OnCommit, Store, no_listener
 
@@ -47,6 +46,9 @@ def _sqlite(folder: Path) -> str:
 
 
 def _postgresql(_folder: Path) -> str:
+    pytest.importorskip("psycopg")
+    from orchestrator.testing import postgres
+
     return postgres.server().database()
 
 
@@ -59,4 +61,6 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An engine with an empty store of its own; a test that asks for it runs once on each."""
     yield Engine.on(request.param, SCRATCH[request.param], tmp_path)
     if request.param == "postgresql":
+        from orchestrator.testing import postgres
+
         postgres.server().forget()
