@@ -22,7 +22,7 @@ from storage.postgres.failures import unavailable
 _KEY: Final = "(1718971492, hashtext(coalesce(current_schema(), '')))"
 _TAKE: Final = f"SELECT pg_try_advisory_lock{_KEY}"
 _HOLDER: Final = (
-    "SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)"  # noqa: S608
+    "SELECT application_name, backend_start, pid FROM pg_locks JOIN pg_stat_activity USING (pid)"  # noqa: S608
     " WHERE locktype = 'advisory' AND granted AND pg_locks.database ="
     " (SELECT oid FROM pg_database WHERE datname = current_database())"
     f" AND (classid::bigint, objid::bigint) = (SELECT k, o & 4294967295 FROM (VALUES {_KEY}) AS v(k, o))"
@@ -35,6 +35,7 @@ class DatabaseLock:
     def __init__(self, options: Mapping[str, str], where: str) -> None:
         self._options, self._where = options, where
         self._session: Connection | None = None
+        self._backend: int | None = None  # the server's process that has the lock for us
 
     @property
     def is_held(self) -> bool:
@@ -77,6 +78,8 @@ class DatabaseLock:
                 session.close()
                 try:
                     self._session = self._taken()
+                except _StillOurs:
+                    return
                 except StoreLocked as locked:
                     raise StoreLost(
                         f"the connection to {self._where} was lost, and {locked.holder} took the store over",
@@ -86,26 +89,36 @@ class DatabaseLock:
     def holder(self) -> Holder | None:
         """Who holds the lock. Raises psycopg.Error."""
         with connect(self._options) as connection:
-            return _holder(connection)
+            found = _holder(connection)
+        return None if found is None else found[0]
 
     def _taken(self) -> Connection:
         session = connect(self._options)
         try:
             ((is_ours,),) = session.execute(_TAKE).fetchall()
             if not is_ours:
-                raise StoreLocked(self._where, _holder(session) or Holder())
+                holder, backend = _holder(session) or (Holder(), None)
+                if backend is not None and backend == self._backend:
+                    raise _StillOurs
+                raise StoreLocked(self._where, holder)
+            self._backend = session.info.backend_pid
         except BaseException:
             session.close()
             raise
         return session
 
 
-def _holder(connection: Connection) -> Holder | None:
+class _StillOurs(Exception):
+    """The session that was cut off is not over yet for the server."""
+
+
+def _holder(connection: Connection) -> tuple[Holder, int] | None:
+    """Who holds the lock, and by which process of the server."""
     found = connection.execute(_HOLDER).fetchone()
     if found is None:
         return None
-    name, since = found
+    name, since, backend = found
     _, _, process = (name or "").partition("fulfilld ")  # as `url.options_of` names each connection
     pid, _, host = process.partition(" ")
     started_at = None if since is None else since.isoformat(timespec="seconds")
-    return Holder(int(pid) if pid.isdigit() else None, host or None, started_at)
+    return Holder(int(pid) if pid.isdigit() else None, host or None, started_at), backend

@@ -75,7 +75,7 @@ async def test_what_becomes_of_the_server_under_load_loses_and_repeats_nothing(
             with anyio.fail_after(120):
                 await _drive(daemon, erp)
         await _arrives(daemon, erp, sandbox)
-        assert daemon.starts == 1, "it goes on by itself"
+        assert daemon.starts == 1, daemon.errors.read_text()[-3000:]  # it goes on by itself
 
 
 async def test_a_standby_takes_over_from_a_daemon_that_is_killed(tmp_path: Path, storage: Mapping[str, Any]) -> None:
