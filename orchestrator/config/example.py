@@ -13,7 +13,7 @@ from orchestrator.platforms.platform import DefaultLimits
 from orchestrator.registry import PLATFORMS
 
 _WITHOUT_SHOPS: Final[dict[str, Any]] = {
-    "storage": {"url": "sqlite:///fulfilld.db"},
+    "storage": {"url": "sqlite:///fulfilld.db", "lease_seconds": 15},
     "api": {
         "socket": "fulfilld.sock",
         "socket_mode": "0660",
