@@ -85,9 +85,9 @@ tryton: $(VENV)/installed-for-tests tryton-company
 tryton-company: $(VENV)/installed-for-tests
 	@$(MAKE) --silent --no-print-directory $(TRYTON)/installed || true
 
-# Without property tests, and without the one file of config that spoils each key in turn: half of all the time by itself.
+# Without property tests.
 quick: $(VENV)/installed-for-tests
-	@$(BIN)/python -m pytest -q -m "not hypothesis" --ignore=tests/config/test_secrets.py \
+	@$(BIN)/python -m pytest -q -m "not hypothesis" \
 	tests/statemachines tests/decisions tests/config tests/storage $(PYTEST_ARGS)
 
 # Each interpreter has an environment of its own, made and kept as .venv is. One that fails does not stop the others.
