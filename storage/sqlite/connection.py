@@ -56,6 +56,10 @@ class SqliteTransaction:
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> int:
         """Runs a statement for each row, returns how many rows were changed in all."""
+        try:
+            "".join([value for row in rows for value in row if isinstance(value, str)]).encode()
+        except UnicodeEncodeError:  # as in _run, but before some of the rows are written
+            rows = [[_storable(value) for value in row] for row in rows]
         return self._connection.executemany(sql, rows).rowcount
 
     def insert(self, sql: str, parameters: Sequence[Value]) -> int:
