@@ -171,6 +171,12 @@ def end_job(tx: Transaction, job: str, status: JobStatus, now: int) -> bool:
     return tx.execute(sql, (status, now, job)) > 0
 
 
+def end_all_jobs(tx: Transaction, status: JobStatus, now: int) -> None:
+    """Ends every job that has not ended."""
+    for (job,) in tx.query("SELECT id FROM jobs WHERE ended_at IS NULL"):
+        end_job(tx, job, status, now)
+
+
 def fail_job(tx: Transaction, job: str, shop: str, detail: str, now: int) -> None:
     """Ends a job that cannot go on with a shop's orders: what it did not come to is refused."""
     left = tx.query("SELECT orders - done - refused FROM jobs WHERE id = ?", (job,))

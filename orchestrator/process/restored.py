@@ -24,6 +24,7 @@ from orchestrator.clock import Chance, Clock, rfc3339
 from storage.engines import Engine
 from storage.events import append_event
 from storage.identity import Identity, mark_restored, read_identity, settle_identity
+from storage.jobs import end_all_jobs
 from storage.orders import forget_observations
 from storage.shops import list_shops, pause_for_restore, resume_shop
 from storage.store import Store
@@ -73,6 +74,8 @@ async def settle(
             forget_observations(tx)
         if is_driven:
             return why, _resumed(tx, now)
+        if why is not None:
+            end_all_jobs(tx, "cancelled", now)  # what was asked of the other store, which may be through with it
         return why, [] if why is None else _paused(tx, shops, why, now)
 
     why, names = await store.write(unit)

