@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from orchestrator.backoff import Growing
 from orchestrator.decisions.problems import problem_json
@@ -53,8 +53,7 @@ class Policy:
         return max(int(self.backoff.longest), LONGEST_RECHECK_MS)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The input of a decision beside the draft. `may_begin`: a permit for one platform call is at hand, so a step may
     be begun in the same commit that records the outcome before it. `has_just_read`: the order was read and only waited
     for a permit since, so it is not read again for that."""

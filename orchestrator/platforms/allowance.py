@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 MAX_RESET_SECONDS: Final = 3600.0
 """A longer wait is cut to this and the platform asked again, as with `Retry-After`."""
@@ -46,8 +45,7 @@ class Headers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """What the platform said: how much there is in a period, how much of it is left, in how many seconds it starts
     anew. None: not said. `reset_seconds` is from 0 to an hour."""
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
@@ -72,6 +71,13 @@ _CLOSED = "the shop was stopped or its config changed before the call left"
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
+class _Unread:
+    """Stands for what was not read yet."""
+
+
+_UNREAD: Final = _Unread()
+
+
 class Answer:
     """What a platform answered: any status that is for the client to judge (2xx and 4xx without 401 and 429)."""
 
@@ -79,15 +85,14 @@ class Answer:
 
     def __init__(self, status: int, body: bytes, headers: CIMultiDictProxy[str]) -> None:
         self.status, self.body, self.headers = status, body, headers
+        self._members: dict[str, Json] | _Unread | None = _UNREAD
 
     @property
     def members(self) -> dict[str, Json] | None:
         """The members of the JSON object that the body is, None for anything else (`json_text.read_object`)."""
-        try:
-            return self._members
-        except AttributeError:
-            self._members: dict[str, Json] | None = read_object(self.body)
-            return self._members
+        if isinstance(self._members, _Unread):
+            self._members = read_object(self.body)
+        return self._members
 
 
 def open_session(*, headers: Mapping[str, str], timeout_seconds: float, concurrency: int) -> aiohttp.ClientSession:
@@ -250,7 +255,7 @@ class Caller:
         if said is None:
             return
         if said.reset_seconds is None and "Retry-After" in answer.headers:  # as a 429 of Laravel's older kind says it
-            said = replace(said, reset_seconds=retry_after_seconds(answer.headers, self._clock))
+            said = said._replace(reset_seconds=retry_after_seconds(answer.headers, self._clock))
         meter.record(said)
 
     def _now_ms(self, answer: Answer) -> int:

@@ -10,9 +10,8 @@ which wins where it is less than our own count, for others may use the same acco
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import anyio
 
@@ -33,8 +32,7 @@ NO_SLOT = -1
 """The slot of a call where no window is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedLimit:
+class ReportedLimit(NamedTuple):
     """What the platform said last: so much is left of so much, of `unit`. `reset_at`, `reported_at`: Unix
     milliseconds."""
 

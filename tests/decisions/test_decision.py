@@ -19,7 +19,7 @@ from storage.records import Intent, Order, PlanEntry, Situation, Target, TargetS
 
 POLICY = Policy("acme", "selldone", "auto", 300_000, 8, Growing(1000, 300_000), 5)
 CTX = Context(MACHINE, POLICY, NOW, may_begin=True)
-WITHOUT_TURN = replace(CTX, may_begin=False)
+WITHOUT_TURN = CTX._replace(may_begin=False)
 REJECTING = {"status": "Payed", "reject_at": "2025-10-09 08:00:00", "reject": "no stock"}
 CONFIRM = Intent("t-1", "confirm", "CheckQueue", "OrderConfirm", NOW - 5, is_uncertain=True)
 
