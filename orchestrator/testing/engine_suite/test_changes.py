@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from orchestrator.testing.engine_suite.samples import FULL_ORDER, PROBLEM, order, target
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
-from storage.changes import Change, save_change
+from storage.changes import Change, save_change, write_changes
 from storage.errors import StoreError
 from storage.events import append_event, event_rows, list_events
 from storage.leases import acquire
-from storage.orders import SELDOM, get_order, insert_order, save_order, seldom_row, step_row
+from storage.orders import SELDOM, LostUpdate, get_order, insert_order, save_order, seldom_row, step_row
 from storage.records import Order, PlanEntry, TargetStatus
 from storage.store import Store
 from storage.targets import get_target, insert_target, progress_row, target_row
@@ -294,3 +294,21 @@ async def _check(store: Store, together: list[Attempt], before: Order) -> None:
     assert all(isinstance(each.answer, ValueError) is (each.is_unit and each.fails) for each in together)
     able = [each for each in together if each.behind == 0 and not (each.is_unit and each.fails)]
     assert bool(done) is bool(able)
+
+
+async def test_changes_of_orders_that_were_just_read_are_written_together_or_not_at_all(engine: Engine) -> None:
+    async with engine.open() as store:
+        one, two = await keep(store, order("1"), order("2"))
+        (of_target,) = await store.write(lambda tx: [insert_target(tx, target("t-1", "1"), None, None)])
+        ended = replace(of_target, status=TargetStatus.CANCELLED, finished_at=NOW)
+        changes = [
+            change(replace(one, attempts=1), "a", "b", epoch=None, targets=(target_row(ended),)),
+            change(replace(two, attempts=2, payment="unpaid"), "c", epoch=None, seldom=seldom_row(two)),
+        ]
+        await store.write(lambda tx: write_changes(tx, changes))
+        assert [(await at(store, each)).attempts for each in "12"] == [1, 2]
+        assert await store.read(lambda tx: get_target(tx, "t-1")) == ended
+        assert [event.type for event in await store.read(lambda tx: list_events(tx, 0, 9))] == ["a", "b", "c"]
+        with pytest.raises(LostUpdate):
+            await store.write(lambda tx: write_changes(tx, changes))
+        assert (await at(store, "1")).version == one.version + 1

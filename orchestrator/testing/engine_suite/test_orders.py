@@ -16,6 +16,7 @@ from storage.order_search import OrderFilter, find_orders, fitting_orders, list_
 from storage.orders import (
     SELDOM,
     LostUpdate,
+    NewOrder,
     blocked_orders,
     due_orders,
     get_kept,
@@ -23,8 +24,10 @@ from storage.orders import (
     get_orders,
     get_payload,
     insert_order,
+    insert_orders,
     is_outdated,
     next_due_at,
+    orders_among,
     orders_with_intent,
     save_order,
     save_payload,
@@ -137,6 +140,30 @@ async def test_what_is_known_of_several_orders_is_found_in_one_query_each(engine
         assert await store.read(lambda tx: get_orders(tx, "acme", asked)) == {"1": kept[0], "3": kept[2]}
         assert await store.read(lambda tx: set_aside_among(tx, "acme", asked)) == {"4"}
         assert await store.read(lambda tx: skipped_among(tx, "acme", asked)) == {"4"}
+
+
+async def test_orders_are_added_together_as_each_by_itself(engine: Engine) -> None:
+    new = [replace(FULL_ORDER, id=str(number)) for number in range(3)] + [order("plain")]
+    payloads = [sample_payload(1), b"{}", sample_payload(2), b""]
+    contents = [{"note": "\ud83d"}, None, {"note": "Gr\u00fc\u00dfe"}, {}]
+    async with engine.open() as store:
+        together = list(map(NewOrder, new, payloads, contents))
+        added = await store.write(lambda tx: insert_orders(tx, together))
+        alone = await store.write(
+            lambda tx: [
+                insert_order(tx, replace(each, shop="other"), payload, content) for each, payload, content in together
+            ]
+        )
+        places = [(shop, each.id) for shop in ("acme", "other", "third") for each in new]
+        found = await store.read(lambda tx: orders_among(tx, places))
+        assert found == {(each.shop, each.id): each for each in (*added, *alone)}
+        assert [each.id for each in added] == [each.id for each in new]
+        assert await store.read(lambda tx: orders_among(tx, [])) == {}
+        for each, payload in zip(new, payloads, strict=True):
+            assert await store.read(lambda tx, n=each.id: get_payload(tx, "acme", n)) == payload  # type: ignore[misc]
+            kept = [await store.read(lambda tx, n=each.id, s=s: get_kept(tx, s, n)) for s in ("acme", "other")]  # type: ignore[misc]
+            assert kept[0] == kept[1]
+        assert await store.write(lambda tx: insert_orders(tx, [])) == []
 
 
 async def test_orders_alike_are_kept_in_a_fraction_of_their_bytes_and_given_back_as_they_were(engine: Engine) -> None:

@@ -21,6 +21,7 @@ from storage.targets import (
     save_progress,
     save_target,
     target_by_key,
+    targets_by_keys,
 )
 
 
@@ -96,6 +97,8 @@ async def test_a_key_finds_its_target_and_is_taken_once(engine: Engine) -> None:
         kept = await store.write(lambda tx: insert_target(tx, target("t-1"), "key", "hash"))
         assert await store.read(lambda tx: target_by_key(tx, "key")) == (kept, "hash")
         assert await store.read(lambda tx: target_by_key(tx, "KEY")) is None
+        assert await store.read(lambda tx: targets_by_keys(tx, ["other", "key"])) == {"key": (kept, "hash")}
+        assert await store.read(lambda tx: targets_by_keys(tx, [])) == {}
         with pytest.raises(Exception, match=r"(?i)unique"):
             await store.write(lambda tx: insert_target(tx, target("t-2"), "key", "hash"))
         await keep(store, target("t-3"), target("t-4"))  # no key: as many as there are

@@ -7,9 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.platforms.completion import completed
+from orchestrator.platforms.currencies import payable
 from orchestrator.platforms.selldone.content import content_of
+from orchestrator.platforms.selldone.line_prices import line_discounts
+from statemachines.numbers import decimal_of
 from tests.platforms.selldone.shop import sample
 
 
@@ -81,3 +86,27 @@ def test_the_basis_is_the_orders(tax_included: bool | None, basis: str) -> None:
 
 def test_selldone_gives_no_total_so_nothing_is_held_against_it() -> None:
     assert shown(99, {"price": 10})["balanced"] is None
+
+
+small = st.sampled_from([None, 0, 1, 2, Decimal("0.5"), "1.005", "x"])
+items = st.lists(st.fixed_dictionaries(dict.fromkeys(("price", "count", "dis", "offer_amount", "cross_dis"), small)))
+
+
+@given(items, st.sampled_from([None, 0, 1, 2, 3, Decimal("2.5"), "x"]), st.sampled_from([None, "EUR", "JPY"]))
+def test_discounts_are_known_where_one_reading_adds_up_or_all_that_do_are_the_same(
+    lines: list[dict[str, Any]], price: Any, currency: Any
+) -> None:
+    def amount(line: dict[str, Any], name: str) -> Decimal | None:
+        return Decimal(0) if line[name] is None and name not in ("price", "count") else decimal_of(line[name])
+
+    read = [found for line in lines if None not in (found := [amount(line, name) for name in line])]
+    goods = decimal_of(price)
+    fitting: list[list[Decimal]] = []
+    if goods is not None and len(read) == len(lines):
+        for factor in (Decimal(0), Decimal(1)):
+            less = [factor * unit * count + offer + cross for _, count, unit, offer, cross in read]  # type: ignore[operator]
+            exact = [each[0] * each[1] - off for each, off in zip(read, less, strict=True)]  # type: ignore[operator]
+            if goods in (sum(exact), sum(payable(each, currency) for each in exact)):
+                fitting.append(less)
+    known = len({tuple(each) for each in fitting}) == 1
+    assert line_discounts(lines, price, currency) == (fitting[0] if known else None)
