@@ -112,9 +112,9 @@ def test_an_event_is_sent_again_a_receiver_tested_and_the_feed_replayed(desk: De
     expect(failed).to_be_visible()
     receiver.get_by_role("button", name="Test").click()
     expect(page.locator("#notice")).to_contain_text("answered (503)")
-    desk.erp.status = 204
     failed.get_by_role("button", name="Send again").click()
     expect(page.locator("#notice")).to_contain_text("in its turn")
+    desk.erp.status = 204
     taken = receiver.get_by_role("row").filter(has_text=f"acme/{order}").filter(has_text="taken (204)").first
     expect(taken).to_be_visible()
     expect(receiver).to_contain_text("everything is delivered")
