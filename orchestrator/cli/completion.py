@@ -21,6 +21,7 @@ VARIABLE = "_FULFILLD_COMPLETE"
 _SECONDS = 1.0  # for all that is asked
 _LEAST_SECONDS = 0.01
 _MOST_ORDERS = 500
+_MOST_CAUSES = 100
 _ONLY = {"skip": "blocked"}
 """Commands that take orders in one situation alone."""
 _BASH = """
@@ -64,7 +65,7 @@ def states(context: typer.Context) -> Candidates:
 
     def found(get: _Get) -> Candidates:
         names: dict[str, str] = {}
-        wanted = context.params.get("shop")
+        wanted = context.params.get("of_shop") or context.params.get("shop")
         for shop in _shops(get):
             if wanted in (None, shop["name"]):
                 machine = get(f"/v1/machines/{shop['platform']}", {"shop": shop["name"]})
@@ -80,6 +81,22 @@ def states(context: typer.Context) -> Candidates:
 def consumers(context: typer.Context) -> Candidates:
     """The consumers whose cursor the daemon keeps."""
     return _asked(context, lambda get: [(each["name"], "") for each in get("/v1/consumers", {})["consumers"]])
+
+
+def causes(context: typer.Context) -> Candidates:
+    """The causes of problems that orders have now, each with its words."""
+    asked = {"limit": _MOST_CAUSES}
+    return _asked(
+        context, lambda get: [(each["cause"], each["detail"]) for each in get("/v1/orders/causes", asked)["causes"]]
+    )
+
+
+def jobs(context: typer.Context) -> Candidates:
+    """The newest jobs, each with what it does."""
+    return _asked(
+        context,
+        lambda get: [(each["id"], f"{each['action']} {each['status']}") for each in get("/v1/jobs", {})["jobs"]],
+    )
 
 
 def words(known: Iterable[str]) -> Callable[[], list[str]]:

@@ -14,6 +14,7 @@ from orchestrator.operations.remedies import remedy
 _CIRCUIT_REMEDY = "`fulfilld doctor` asks the platform, `fulfilld resume {shop}` tries at once"
 _SYNC_REMEDY = "if it stays, `fulfilld doctor` says more"
 _COUNTED = ("queued", "running", "retrying", "waiting")
+_FEW = 5  # orders that need a person are looked at one by one
 
 
 def status_page(dump: Json) -> Page:
@@ -72,7 +73,10 @@ def _what_helps(attention: Sequence[Json]) -> list[Line | Grid]:
     for entry in attention:
         firsts.setdefault(entry["problem"]["type"], entry)
     rows = [(type_, remedy(type_, entry["shop"], entry["order"])) for type_, entry in firsts.items()]
-    return [line(), grid(("PROBLEM", "WHAT HELPS"), rows, wraps=(1,))]
+    page: list[Line | Grid] = [line(), grid(("PROBLEM", "WHAT HELPS"), rows, wraps=(1,))]
+    if len(attention) > _FEW:
+        page.append(line("`fulfilld causes` shows them by cause, with a command for all of each", hang=2))
+    return page
 
 
 def _shops(shops: Sequence[Json]) -> list[Line | Grid]:

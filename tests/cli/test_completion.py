@@ -30,6 +30,9 @@ def complete(alone: Path, daemon: FakeDaemon) -> Complete:
     daemon.answers["GET", "/v1/machines/selldone"] = {"states": [{"name": "SentOrder", "milestone": "shipped"}]}
     daemon.answers["GET", "/v1/machines/xsale"] = {"states": POLISH}
     daemon.answers["GET", "/v1/orders"] = {"orders": [an_order(), an_order(id="7")], "next": None}
+    cause = {"cause": "rejected.send.0123456789", "detail": "no"}
+    daemon.answers["GET", "/v1/orders/causes"] = {"causes": [cause]}
+    daemon.answers["GET", "/v1/jobs"] = {"jobs": [{"id": "j-1", "action": "retry", "status": "running"}]}
     daemon.answers["GET", "/v1/consumers"] = {"consumers": [{"name": "tryton"}]}
 
     def asked(line: str) -> list[str]:
@@ -66,6 +69,10 @@ def complete(alone: Path, daemon: FakeDaemon) -> Complete:
         ("fulfilld submit xs 7 ", ["Nowe", "new", "Przygotowywane do wysyłki", "preparing", "Wysłane"]),
         ("fulfilld orders --state s", ["shipped"]),
         ("fulfilld consumer seek t", ["tryton"]),
+        ("fulfilld retry --situation b", ["blocked"]),
+        ("fulfilld hold --shop xs --state W", ["Wysłane"]),
+        ("fulfilld retry --cause r", ["rejected.send.0123456789"]),
+        ("fulfilld jobs j", ["j-1"]),
     ],
 )
 def test_what_may_stand_there_is_offered(complete: Complete, line: str, offered: list[str]) -> None:

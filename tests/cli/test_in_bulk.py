@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cli import in_bulk
-from tests.cli.fake import FakeDaemon, Run, an_order
+from tests.cli.fake import FakeDaemon, Run, a_problem, a_status, an_order
 
 ACTIONS = ("retry", "skip", "hold", "release", "cancel")
 ONE = "/v1/shops/acme/orders/67890"
@@ -207,3 +207,12 @@ def test_the_list_of_orders_narrows_by_cause(daemon: FakeDaemon, fulfilld: Run) 
     fulfilld("orders", "--problem", "rejected", "--step", "send", "--cause", "rejected.send.0123456789")
     query = daemon.calls[0][2]
     assert [query[name] for name in ("problem", "step", "cause")] == ["rejected", "send", "rejected.send.0123456789"]
+
+
+@pytest.mark.parametrize(("needy", "is_named"), [(5, False), (6, True)])
+def test_the_status_of_many_blocked_orders_leads_to_their_causes(
+    daemon: FakeDaemon, fulfilld: Run, needy: int, is_named: bool
+) -> None:
+    attention = [{"shop": "acme", "order": str(each), "problem": a_problem()} for each in range(needy)]
+    daemon.answers["GET", "/v1/status"] = a_status(attention=attention)
+    assert ("`fulfilld causes`" in fulfilld("status").stdout) is is_named

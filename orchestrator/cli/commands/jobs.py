@@ -6,10 +6,14 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import completion
 from orchestrator.cli.commands.options import AsJson, OfShop, client_of, print_json
 from orchestrator.cli.usage import UsageError
 
-JobId = Annotated[str | None, typer.Argument(metavar="JOB", help="One job by its id.", show_default=False)]
+JobId = Annotated[
+    str | None,
+    typer.Argument(metavar="JOB", help="One job by its id.", show_default=False, autocompletion=completion.jobs),
+]
 
 
 def causes(

@@ -61,7 +61,12 @@ OfProblem = Annotated[
 OfStep = Annotated[str | None, typer.Option("--step", metavar="NAME", help="Only where the problem is of this step.")]
 OfCause = Annotated[
     str | None,
-    typer.Option("--cause", metavar="NAME", help="Only with this cause, as `fulfilld causes` names it."),
+    typer.Option(
+        "--cause",
+        metavar="NAME",
+        help="Only with this cause, as `fulfilld causes` names it.",
+        autocompletion=completion.causes,
+    ),
 ]
 UnchangedSince = Annotated[
     str | None,
