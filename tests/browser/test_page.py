@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.from_thread import start_blocking_portal
 from playwright.sync_api import expect
 
 from tests.browser.desk import REFUSALS, TOKEN, WIDTHS, Desk, go, log_in, open_order
@@ -56,6 +62,45 @@ def test_the_link_of_the_command_opens_the_page_once(desk: Desk) -> None:
         with desk.page(WIDTHS["phone"], is_out=True) as page:
             page.goto(link)
             expect(page.get_by_role("heading", name="This link was used")).to_be_visible()
+
+
+@asynccontextmanager
+async def forwarded(path: Path) -> AsyncIterator[int]:
+    """A port of loopback from which all goes to a Unix socket, as `ssh -L` has it."""
+
+    async def pump(source: ByteStream, sink: ByteStream, scope: anyio.CancelScope) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async for piece in source:
+                await sink.send(piece)
+        scope.cancel()
+
+    async def connect(near: ByteStream) -> None:
+        async with near, await anyio.connect_unix(path) as far, anyio.create_task_group() as group:
+            group.start_soon(pump, near, far, group.cancel_scope)
+            group.start_soon(pump, far, near, group.cancel_scope)
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, connect)
+        yield int(listener.extra(SocketAttribute.local_port))
+        group.cancel_scope.cancel()
+
+
+def test_through_a_forwarded_socket_the_page_acts_without_a_login(desk: Desk) -> None:
+    order = desk.order()
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(forwarded(desk.socket)) as port,
+        desk.page(WIDTHS["wide"], is_out=True) as page,
+    ):
+        page.goto(f"http://localhost:{port}/")
+        page.get_by_role("heading", name="Shops").wait_for()
+        expect(page.get_by_text("live", exact=True)).to_be_visible()
+        expect(page.get_by_role("button", name="Log out")).to_have_count(0)
+        open_order(page, "acme", order)
+        page.get_by_role("button", name="Hold…").click()
+        page.get_by_role("button", name="Hold the order").click()
+        expect(page.get_by_role("button", name="Release")).to_be_visible()
+    assert desk.situation("acme", order) == "held"
 
 
 def test_a_shop_is_paused_for_a_reason_resumed_and_synced(desk: Desk, page: Any) -> None:
