@@ -57,7 +57,7 @@ def beside_bare(latency_ms: float, size: Size, before: Path | None) -> dict[str,
         sides: list[Side] = [Bare(settings)]
         for name, checkout in builds.items():
             sides.append(stack.enter_context(ours(name, folder / name, shop, settings, checkout)))
-        return anyio.run(_series, platform, sides, size, backend_options=UVLOOP)
+        return anyio.run(series, platform, sides, size, backend_options=UVLOOP)
 
 
 def beside_peer(peer: Peer, latency_ms: float, size: Size) -> dict[str, Any]:
@@ -68,10 +68,11 @@ def beside_peer(peer: Peer, latency_ms: float, size: Size) -> dict[str, Any]:
         theirs(peer, folder, settings) as other,
     ):
         sides: list[Side] = [Bare(settings), daemon, other]
-        return anyio.run(_series, platform, sides, size, backend_options=UVLOOP)
+        return anyio.run(series, platform, sides, size, backend_options=UVLOOP)
 
 
-async def _series(platform: Sandbox, sides: list[Side], size: Size) -> dict[str, Any]:
+async def series(platform: Sandbox, sides: list[Side], size: Size) -> dict[str, Any]:
+    """Turns of all sides, cycle after cycle, and what they come to."""
     orders: list[str] = []
     for side in sides:
         if isinstance(side, Ours):

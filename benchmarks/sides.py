@@ -159,8 +159,15 @@ class Theirs:
 
 
 @contextmanager
-def ours(name: str, folder: Path, shop: str, settings: Mapping[str, Any], checkout: Path = ROOT) -> Iterator[Ours]:
-    """A daemon of some checkout with one shop without limits.
+def ours(
+    name: str,
+    folder: Path,
+    shop: str,
+    settings: Mapping[str, Any],
+    checkout: Path = ROOT,
+    url: str = "sqlite:///fulfilld.db",
+) -> Iterator[Ours]:
+    """A daemon of some checkout with one shop without limits, on the store that the URL names.
 
     No order is read again after its last step, as neither the bare client nor older builds do: at these speeds such
     reads fall into the turns of others.
@@ -168,7 +175,7 @@ def ours(name: str, folder: Path, shop: str, settings: Mapping[str, Any], checko
     has_reads = (checkout / "orchestrator" / "runtime" / "refreshes.py").exists()
     poll = {**LIFTED["poll"], **({"after_step_seconds": None} if has_reads else {})}
     config = {
-        "storage": {"url": "sqlite:///fulfilld.db"},
+        "storage": {"url": url},
         "api": {"socket": "d.sock"},
         "shops": {shop: {**settings, **LIFTED, "poll": poll}},
     }

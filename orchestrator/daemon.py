@@ -51,7 +51,7 @@ from orchestrator.renewal import Renewal
 from orchestrator.runtime.reports import ShopFacts, ShopsFacts
 from orchestrator.runtime.supervisor import Supervisor
 from storage.engines import Exclusion
-from storage.errors import StoreError, StoreLocked, StoreLockUnusable
+from storage.errors import StoreError, StoreLocked, StoreLockUnusable, StoreUnreachable
 from storage.events import last_cursor
 from storage.records import Shop
 from storage.store import Commits, Store
@@ -60,6 +60,7 @@ from storage.transaction import Published
 log = structlog.get_logger()
 
 EXIT_OK, EXIT_USAGE = 0, 2
+_REACH_AGAIN_SECONDS = 2.0
 _DAY_MS = 86_400_000
 _STORE_CHECK_SECONDS = 1.0
 _LAST_ANSWERS_SECONDS = 1.0  # in which whoever asks is answered 503, not cut off
@@ -345,9 +346,7 @@ async def _hold(
     engine = config.storage.engine
     lock = engine.exclusive(Clock().now_ms)
     try:
-        if not manner.standby:
-            lock.acquire()
-        elif not await _wait_for(lock, signals):
+        if not await _acquire(lock, manner, signals):
             return EXIT_OK
     except (StoreLocked, StoreLockUnusable) as error:
         return output.fail(str(error), EXIT_USAGE)
@@ -371,6 +370,22 @@ async def _hold(
         lock.release()
     log.info("daemon.stopped")
     return EXIT_OK
+
+
+async def _acquire(lock: Exclusion, manner: Manner, signals: Signals) -> bool:
+    """Takes the lock; False when a signal ended the wait for it. A server that is away comes back, as after a start of
+    the machine. Raises StoreLocked, StoreLockUnusable."""
+    while not manner.standby:
+        try:
+            lock.acquire()
+        except StoreUnreachable as error:
+            log.error("store.unreachable", detail=str(error))
+        else:
+            return True
+        with anyio.move_on_after(_REACH_AGAIN_SECONDS):
+            await signals.stopped()
+            return False
+    return await _wait_for(lock, signals)
 
 
 async def _wait_for(lock: Exclusion, signals: Signals) -> bool:

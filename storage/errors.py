@@ -101,8 +101,12 @@ class StoreLockUnusable(StoreError):
         self.path = path
 
 
-class StoreUnreachable(StoreLockUnusable):
-    """The server of the store cannot be asked for the lock."""
+class StoreRefused(StoreLockUnusable):
+    """The server of the store does not let us in: user, password or database are wrong."""
 
     def __init__(self, message: str) -> None:
         StoreError.__init__(self, message)
+
+
+class StoreUnreachable(StoreRefused):
+    """The server of the store is away; it may come back by itself."""

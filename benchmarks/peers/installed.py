@@ -38,7 +38,7 @@ class Peer:
         """Why it cannot be measured here, and what brings it; None where it can."""
         if not PYTHON.is_file() or not _has(self.package):
             return f"{self.title}: {self.package} is not in .venv/peers; `make peers` installs it"
-        if self.server == "postgres" and _postgres() is None:
+        if self.server == "postgres" and postgres_tools() is None:
             return f"{self.title}: PostgreSQL is not installed (Debian: apt-get install postgresql)"
         if self.server == "restate" and _restate() is None:
             return f"{self.title}: restate-server is not in .venv/peers; `make peers` installs it with npm"
@@ -53,7 +53,7 @@ class Peer:
                 case "sqlite":
                     arguments = [f"sqlite:///{folder / self.module}.sqlite"]
                 case "postgres":
-                    server, url = stack.enter_context(_running_postgres(folder))
+                    server, url = stack.enter_context(running_postgres(folder))
                     arguments, pids = [url], (server,)
                 case "restate":
                     server, admin, ingress = stack.enter_context(_running_restate(folder))
@@ -93,7 +93,7 @@ def versions() -> dict[str, str]:
         found = {name: installed[name] for name in ("dbos", "restate-sdk", "procrastinate") if name in installed}
     if (server := _restate()) is not None:
         found["restate-server"] = _version(server)
-    if (tools := _postgres()) is not None:
+    if (tools := postgres_tools()) is not None:
         found["postgresql"] = _version(tools / "postgres")
     return found
 
@@ -107,7 +107,7 @@ def _restate() -> Path | None:
     return next(iter(ENVIRONMENT.glob("node_modules/@restatedev/restate-server-*/bin/restate-server")), None)
 
 
-def _postgres() -> Path | None:
+def postgres_tools() -> Path | None:
     """The folder with `initdb` and `postgres`. Debian has them beside the path."""
     places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
     if (found := shutil.which("initdb")) is not None:
@@ -116,9 +116,9 @@ def _postgres() -> Path | None:
 
 
 @contextmanager
-def _running_postgres(folder: Path) -> Iterator[tuple[int, str]]:
+def running_postgres(folder: Path) -> Iterator[tuple[int, str]]:
     """A new cluster on a socket of its own, as PostgreSQL is by default (fsync on). It refuses to run as root."""
-    tools = _postgres()
+    tools = postgres_tools()
     assert tools is not None
     place = folder / "postgres"
     place.mkdir()

@@ -7,7 +7,10 @@ from psycopg import Error, errors
 
 from storage.errors import StoreUnavailable
 
-__all__ = ["Error", "is_of_the_server", "is_passing", "unavailable"]
+__all__ = ["Error", "is_of_the_server", "is_passing", "refuses", "unavailable"]
+
+
+_REFUSALS = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist", "not permitted")
 
 
 def is_of_the_server(error: Exception) -> bool:
@@ -18,6 +21,12 @@ def is_of_the_server(error: Exception) -> bool:
 def is_passing(error: Exception) -> bool:
     """Whether the same transaction may well succeed at once: it stood in another one's way."""
     return isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure))
+
+
+def refuses(error: Exception) -> bool:
+    """Whether a server that was asked for a connection says that it never will give one. It has no codes for that
+    then, and says the same in other words where its messages are in another language: that counts as being away."""
+    return any(words in str(error) for words in _REFUSALS)
 
 
 def unavailable(doing: str, where: str, error: BaseException) -> StoreUnavailable:
@@ -36,7 +45,9 @@ def _remedy(error: BaseException) -> str:
             return "raise max_connections of the server, or end other connections; the daemon goes on by itself"
         case errors.DiskFull():
             return "free disk space on the server; the daemon goes on by itself"
-        case errors.InsufficientPrivilege() | errors.InvalidPassword() | errors.InvalidAuthorizationSpecification():
-            return "correct user, password or grants"
+        case errors.InsufficientPrivilege():
+            return "grant it to the daemon's user"
+        case psycopg.OperationalError() if refuses(error):
+            return "correct user, password or database in storage.url"
         case _:
             return "look after the server and the way to it; the daemon goes on by itself"

@@ -15,9 +15,9 @@ import anyio
 import psycopg
 from anyio import to_thread
 
-from storage.errors import Holder, StoreLocked, StoreLost, StoreUnreachable
+from storage.errors import Holder, StoreLocked, StoreLost, StoreRefused, StoreUnreachable
 from storage.postgres.connection import Connection, connect
-from storage.postgres.failures import unavailable
+from storage.postgres.failures import refuses, unavailable
 
 _KEY: Final = "(1718971492, hashtext(coalesce(current_schema(), '')))"
 _TAKE: Final = f"SELECT pg_try_advisory_lock{_KEY}"
@@ -43,14 +43,15 @@ class DatabaseLock:
         return self._session is not None
 
     def acquire(self) -> None:
-        """Takes the lock at once. Raises StoreLocked when another daemon has it, StoreUnreachable when the server
-        cannot be asked."""
+        """Takes the lock at once. Raises StoreLocked when another daemon has it, StoreRefused when the server
+        does not let us in, StoreUnreachable when it is away."""
         if self._session is not None:
             raise RuntimeError("the store lock is held already")
         try:
             self._session = self._taken()
         except psycopg.Error as error:
-            raise StoreUnreachable(str(unavailable("opening", self._where, error))) from error
+            kind = StoreRefused if refuses(error) else StoreUnreachable
+            raise kind(str(unavailable("opening", self._where, error))) from error
 
     async def wait_acquire(self, poll_seconds: float = 1.0) -> None:
         """Takes the lock as soon as it is free, trying every `poll_seconds`; a server that is away may come back. May

@@ -95,3 +95,31 @@ async def test_a_standby_takes_over_from_a_daemon_that_is_killed(tmp_path: Path,
         first.kill()
         erp.daemon = second
         await _arrives(second, erp, sandbox)
+
+
+async def test_a_daemon_waits_for_a_server_that_is_away_at_its_start(
+    tmp_path: Path, storage: Mapping[str, Any]
+) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        daemon.storage = storage
+        daemon.configure(sandbox)
+        with postgres.server().away():
+            daemon.start()
+            with anyio.fail_after(60):
+                while "store.unreachable" not in daemon.errors.read_text():  # noqa: ASYNC110 - its log tells it
+                    await anyio.sleep(0.02)
+        await daemon.ready()
+        assert await daemon.terminate() == 0
+
+
+async def test_a_database_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        daemon.storage = {"url": postgres.server().url("nowhere").replace("fulfilld@", "fulfilld:pass-word@")}
+        daemon.configure(sandbox)
+        daemon.start()
+        assert await daemon.exited() == 2
+        said = daemon.errors.read_text()
+        assert "correct user, password or database in storage.url" in said
+        assert "pass-word" not in said
