@@ -1,6 +1,7 @@
 // The page's life: which page is shown, the status every few seconds, the feed as it comes.
 
 const STATUS_SECONDS = 5;
+const [CAUSES_SECONDS, CHANGED_CAUSES_SECONDS] = [60, 2];
 const FEED_BACKLOG = 60;
 
 const view = document.getElementById("view");
@@ -93,10 +94,20 @@ async function refreshStatus() {
   fresh?.update?.(status);
 }
 
-/** Why orders wait for a person, where they are too many to be shown one by one; null where they are not. */
+const causes = { of: "", at: 0, found: null };
+
+/** Why orders wait for a person, where they are too many to be shown one by one; null where they are not. All of them
+ *  are looked through for that, so it is asked for when they changed, and not more often than people read. */
 async function readCauses() {
   const blocked = status.totals?.by_situation?.blocked ?? 0;
-  return blocked > MANY ? get("/v1/orders/causes").catch(() => null) : null;
+  if (blocked <= MANY) return null;
+  const [of, age] = [JSON.stringify([blocked, status.attention]), (Date.now() - causes.at) / 1000];
+  if (age > (of === causes.of ? CAUSES_SECONDS : CHANGED_CAUSES_SECONDS)) {
+    causes.at = Date.now();
+    const found = await get("/v1/orders/causes").catch(() => null);
+    if (found) Object.assign(causes, { of, found });
+  }
+  return causes.found;
 }
 
 /** Says something at the top. What the status says goes with the next status, an answer to a person stays longer. */

@@ -21,7 +21,6 @@ class OrdersPage {
     this.chosen = Object.fromEntries(FILTERS.map((name) => [name, query.get(name) ?? ""]));
     this.sort = { key: query.get("sort") ?? "changed", isDown: query.get("down") !== "0" };
     this.rows = [];
-    this.isLive = true;
     this.answers = new Sequence();
     this.wanted = PAGE_SIZE;
     this.body = el("tbody", { role: "rowgroup" });
@@ -38,6 +37,9 @@ class OrdersPage {
     if (!Object.keys(filter).length || filter.situation === PENDING) return null;
     return el("div", { class: "actions", role: "group", "aria-label": "All orders that match" }, el("span", { class: "soft" }, "All that match:"), bulkButtons(filter, IN_BULK, "small"));
   }
+
+  /** Whether it is read again with each event; a long list is with the status. */
+  get isLive() { return this.rows.length <= 2 * PAGE_SIZE; }
 
   async refresh() {
     const isCurrent = this.answers.begin();
