@@ -17,17 +17,19 @@ from pathlib import Path
 
 import anyio
 import structlog
+from aiohttp import web
 from anyio.abc import TaskGroup
 
 from orchestrator import __version__
 from orchestrator.api.app import build_app
+from orchestrator.api.monitoring import build_monitoring, place_of
 from orchestrator.api.server import Door, ServeError, serving
 from orchestrator.checkpoints import CheckpointError, Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, ShopConfig, diff, load
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import ListenError, listening
-from orchestrator.intake.receiver import Reception, build_receiver
+from orchestrator.intake.receiver import Reception, build_receiver, place_of_webhooks
 from orchestrator.intake.subscriptions import SubscriptionWatch
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands import DaemonCommands
@@ -147,7 +149,12 @@ class Daemon:
         self.feed.last_cursor = await self._store.read(last_cursor)
         app = build_app(self.queries, self.commands, self, self.feed, self.metrics, self.clock)
         api = self.config.api
-        async with anyio.create_task_group() as group, serving(app, api) as served, self._receiving():
+        async with (
+            anyio.create_task_group() as group,
+            serving(app, api) as served,
+            self._receiving(),
+            self._watched(app),
+        ):
             self._door = served.door
             group.start_soon(self._end_when_lost)
             async with anyio.create_task_group() as shops:
@@ -184,8 +191,20 @@ class Daemon:
             arrived=self.inbox.wake,
             reread=self._renewal.reread_shop,
         )
-        async with listening(build_receiver(reception), settings) as (host, port):
+        async with listening(build_receiver(reception), place_of_webhooks(settings)) as (host, port):
             log.info("webhooks.listening", host=host, port=port, tls=settings.tls is not None)
+            yield
+
+    @asynccontextmanager
+    async def _watched(self, api: web.Application) -> AsyncIterator[None]:
+        """Serves metrics and readiness to others for as long as the block lasts, where the config says so. Raises
+        ListenError."""
+        settings = self.config.monitoring
+        if settings is None:
+            yield
+            return
+        async with listening(build_monitoring(api, settings, self.config), place_of(settings)) as (host, port):
+            log.info("monitoring.listening", host=host, port=port, token=settings.token is not None)
             yield
 
     def _on_commit(self, published: list[Published]) -> None:
@@ -265,7 +284,7 @@ class Daemon:
             log.error("config.refused", errors=[str(problem) for problem in error.errors])
             return
         if diff(self.config, config).needs_restart:
-            detail = "changes of storage, api and webhooks take effect at the next start"
+            detail = "changes of storage, api, monitoring and webhooks take effect at the next start"
             log.warning("config.needs_restart", detail=detail)
         self._output.follow(config)
         _warn_of(config)

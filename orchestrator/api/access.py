@@ -52,9 +52,9 @@ def is_admitted(request: web.Request) -> bool:
     return True
 
 
-def check_token(request: web.Request, offered: str) -> None:
+def check_token(request: web.Request, token: str) -> None:
     """Raises ApiError `unauthorized` unless this is the token."""
-    _compare(request, offered.encode("utf-8", "surrogateescape"))
+    _compare(request, token.encode("utf-8", "surrogateescape"))
 
 
 def refusal(detail: str) -> ApiError:
@@ -66,14 +66,14 @@ def _check_credentials(request: web.Request) -> None:
     scheme = request.headers.get("Authorization", "").partition(" ")[0].casefold()
     if scheme == "basic" and request.method not in READING:
         raise refusal("Basic may only read; this call needs the token as `Authorization: Bearer`")
-    if (offered := _offered(request)) is None:
+    if (given := offered(request)) is None:
         raise refusal("calls over TCP need the header `Authorization: Bearer` with the token of api.tcp")
-    _compare(request, offered)
+    _compare(request, given)
 
 
-def _compare(request: web.Request, offered: bytes) -> None:
+def _compare(request: web.Request, given: bytes) -> None:
     token = request.app.get(TOKEN)
-    if token is None or not hmac.compare_digest(offered, token.encode("utf-8")):
+    if token is None or not hmac.compare_digest(given, token.encode("utf-8")):
         raise refusal("the token is wrong; it has to be the one of api.tcp")
 
 
@@ -83,7 +83,8 @@ def is_local(request: web.Request) -> bool:
     return sock is not None and sock.family == socket.AF_UNIX
 
 
-def _offered(request: web.Request) -> bytes | None:
+def offered(request: web.Request) -> bytes | None:
+    """The token that a call brings, as a bearer token or as the password of HTTP Basic."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     given = credentials.strip().encode("utf-8", "surrogateescape")
     match scheme.casefold():

@@ -8,9 +8,10 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from orchestrator.api.access import check_access
 from orchestrator.api.answers import mark
 from orchestrator.api.call import begin
-from orchestrator.api.middleware import supervise
+from orchestrator.api.middleware import supervised
 from orchestrator.api.reading import refuse_body
 from orchestrator.api.route import Route
 from orchestrator.api.routes import ROUTES
@@ -29,22 +30,24 @@ def build_app(
     queries: Queries, commands: Commands, node: NodeFacts, feed: Feed, metrics: Metrics, clock: Clock
 ) -> web.Application:
     """The API as an application; `server.serving` puts it on its socket."""
-    app = web.Application(middlewares=[supervise], client_max_size=LARGEST_BODY_BYTES)
+    app = web.Application(middlewares=[supervised(check_access)], client_max_size=LARGEST_BODY_BYTES)
     app[SERVICES] = Services(queries, commands, node, feed, metrics, clock)
     app[SESSIONS] = Sessions(clock)
     for route in ROUTES:
         # any segment will do: an id may have braces, which aiohttp's own pattern does not take
         path = re.sub(r"{(\w+)}", r"{\1:[^/]+}", route.path)
-        endpoint = _endpoint(route)
+        endpoint = endpoint_of(route)
         app.router.add_route(route.method, path, endpoint, expect_handler=_expect)
         if route.method == "GET":
             app.router.add_route("HEAD", path, endpoint, expect_handler=_expect)
-    app.on_response_prepare.append(_mark)
+    app.on_response_prepare.append(mark_answer)
     app.on_shutdown.append(_end_streams)
     return app
 
 
-def _endpoint(route: Route) -> Handler:
+def endpoint_of(route: Route) -> Handler:
+    """A route's handler as aiohttp calls it."""
+
     async def endpoint(request: web.Request) -> web.StreamResponse:
         call = await begin(request, route.query, is_change=route.is_change)
         if route.takes_nothing:
@@ -60,7 +63,8 @@ async def _expect(request: web.Request) -> None:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-async def _mark(_request: web.Request, response: web.StreamResponse) -> None:
+async def mark_answer(_request: web.Request, response: web.StreamResponse) -> None:
+    """For `on_response_prepare`."""
     mark(response)
 
 

@@ -42,10 +42,15 @@ _OWN_SITES = ("same-origin", "none")
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Under which names a browser may ask beside loopback: those of `api.hosts`, in lower case, and the socket's."""
+    """Under which names a browser may ask beside loopback: those of `api.hosts`, in lower case, and the socket's.
+
+    `is_remote`: other machines ask too, by an address or a dotless name. Nobody can let either point elsewhere, so no
+    page is behind them that is not served there.
+    """
 
     hosts: frozenset[str] = frozenset()
     socket: Path | None = None
+    is_remote: bool = False
 
 
 DOORS: Final = web.AppKey("doors", Doors)
@@ -83,7 +88,7 @@ def _is_ours(host: str, doors: Doors) -> bool:
     if not host or _names_socket(host, doors.socket):
         return True
     name = _name_and_port(host, 80)[0]
-    return is_this_machine(name) or name in doors.hosts
+    return is_this_machine(name) or name in doors.hosts or (doors.is_remote and _cannot_be_rebound(name))
 
 
 def _is_own_page(origin: str, host: str, doors: Doors) -> bool:
@@ -120,6 +125,13 @@ def is_this_machine(name: str) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped.is_loopback
     return address.is_loopback
+
+
+def _cannot_be_rebound(name: str) -> bool:
+    """Whether a name is an address, or has no dot: in the DNS, which can be made to say anything, it is nobody's."""
+    with suppress(ValueError):
+        return bool(ip_address(name))
+    return _PLACEHOLDER.fullmatch(name) is not None
 
 
 def _is_short_for_loopback(name: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.config.resolved import Config
 
-_NEEDS_RESTART = ("storage", "api", "webhooks")
+_NEEDS_RESTART = ("storage", "api", "monitoring", "webhooks")
 _APPLIES_AT_ONCE = ("delivery", "retention_days", "drain_seconds", "status_file", "log", "recovery_limit")
 
 

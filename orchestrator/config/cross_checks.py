@@ -17,7 +17,6 @@ from pydantic_core import PydanticUndefined
 
 from orchestrator.config.model import ConfigFile
 from orchestrator.config.problems import Path
-from orchestrator.config.push import WebhookSettings
 from orchestrator.config.references import UNRESOLVED
 from orchestrator.config.resolved import identity_of
 from orchestrator.registry import PLATFORMS
@@ -33,8 +32,7 @@ Finding = tuple[Path, str]
 def across(tree: Mapping[str, Any], borrowed: AbstractSet[Path]) -> Iterator[Finding]:
     """What is wrong between the sections and shops of a config whose references are resolved. `borrowed`: where a value
     came from a variable or a file, which is never shown."""
-    if _share_a_port(tree.get("api"), tree.get("webhooks")):
-        yield ("webhooks", "port"), "is the port of api.tcp too - give each its own"
+    yield from _shared_ports(tree)
     yield from _shared_accounts(tree.get("shops"), borrowed)
 
 
@@ -56,17 +54,26 @@ def shared_files(location: FilePath, file: ConfigFile) -> Iterator[Finding]:
         taken |= dict.fromkeys(names, what)
 
 
-def _share_a_port(api: Any, webhooks: Any) -> bool:
-    """Whether the API and the webhooks would listen at the same place; `0.0.0.0` is every place."""
-    tcp = api.get("tcp") if isinstance(api, Mapping) else None
-    if not isinstance(tcp, Mapping) or not isinstance(webhooks, Mapping):
-        return False
-    port = tcp.get("port")
-    if type(port) is not int or webhooks.get("port") != port:
-        return False
-    there = webhooks.get("host", WebhookSettings.model_fields["host"].default)
-    here = tcp.get("host", _LOOPBACK)
-    return there in _EVERYWHERE or _plain(there) == _plain(here)
+def _shared_ports(tree: Mapping[str, Any]) -> Iterator[Finding]:
+    """Listeners at the place of another one that is named before them; `0.0.0.0` is every place."""
+    api = tree.get("api")
+    sections = {"api.tcp": api.get("tcp") if isinstance(api, Mapping) else None}
+    sections |= {name: tree.get(name) for name in ("webhooks", "monitoring")}
+    places: dict[str, tuple[Any, int]] = {}
+    for name, section in sections.items():
+        port = section.get("port") if isinstance(section, Mapping) else None
+        if not isinstance(section, Mapping) or type(port) is not int:
+            continue
+        place = _plain(section.get("host", _LOOPBACK)), port
+        if other := next((each for each, taken in places.items() if _overlap(taken, place)), None):
+            yield (name, "port"), f"is the port of {other} too - give each its own"
+        places[name] = place
+
+
+def _overlap(one: tuple[Any, int], other: tuple[Any, int]) -> bool:
+    (host, port), (other_host, other_port) = one, other
+    is_everywhere = any(isinstance(each, str) and each in _EVERYWHERE for each in (host, other_host))
+    return port == other_port and (is_everywhere or host == other_host)
 
 
 def _plain(host: Any) -> Any:

@@ -20,6 +20,7 @@ _WITHOUT_SHOPS: Final[dict[str, Any]] = {
         "hosts": [],
         "tcp": {"host": "127.0.0.1", "port": 8440, "token": {"env": "FULFILLD_TOKEN"}},
     },
+    "monitoring": {"host": "127.0.0.1", "port": 9464, "token": {"env": "METRICS_TOKEN"}},
     "webhooks": {
         "host": "127.0.0.1",
         "port": 8443,

@@ -67,6 +67,7 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock
         path=location,
         storage=file.storage,
         api=file.api,
+        monitoring=file.monitoring,
         webhooks=file.webhooks,
         delivery=file.delivery,
         delivery_source=Source.of(raw.get("delivery"), location.parent, environ),

@@ -100,6 +100,19 @@ class TcpSettings(Section):
     token: Annotated[Token, Field(description="Every call over TCP carries it as a bearer token")]
 
 
+class MonitoringSettings(Section):
+    """Metrics, health and readiness alone, for whoever watches the daemon from another machine or container."""
+
+    host: Annotated[str, Field(min_length=1, description="Address to listen on; 0.0.0.0 for all of this machine")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[Port, Field(description="Port to listen on")]
+    token: Annotated[
+        Token | None,
+        Field(description="Asked of GET /metrics as a bearer token, not of health and readiness; left out: of nobody"),
+    ] = None
+
+
 class ApiSettings(Section):
     """How the ERP reaches the daemon."""
 
@@ -253,6 +266,9 @@ class ConfigFile(Section):
 
     storage: Annotated[StorageSettings, Field(default_factory=StorageSettings, description="Where everything is kept")]
     api: Annotated[ApiSettings, Field(default_factory=ApiSettings, description="How the ERP reaches the daemon")]
+    monitoring: Annotated[
+        MonitoringSettings | None, Field(description="Where only metrics and readiness are served; off when left out")
+    ] = None
     webhooks: Annotated[WebhookSettings | None, Field(description="Where webhooks come in; off when left out")] = None
     delivery: Annotated[DeliverySettings | None, Field(description="Where events are pushed to; off when left out")] = (
         None

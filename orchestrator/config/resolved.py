@@ -19,6 +19,7 @@ from orchestrator.config.model import (
     ApiSettings,
     CircuitSettings,
     LogSettings,
+    MonitoringSettings,
     PollSettings,
     RetrySettings,
     StorageSettings,
@@ -183,6 +184,7 @@ class Config:
     log: LogSettings
     recovery_limit: int
     shops: Mapping[str, ShopConfig]
+    monitoring: MonitoringSettings | None = None
     webhooks: WebhookSettings | None = None
     delivery: DeliverySettings | None = None
     delivery_source: Source | None = field(default=None, compare=False, repr=False)
@@ -195,7 +197,8 @@ class Config:
 
     def secret_values(self) -> frozenset[str]:
         """Every secret of the config in the clear, for the log's mask and for nothing else."""
-        found = {*self.storage.engine.secrets, *_secrets(self.api), *_secrets(self.delivery)}
+        found = {*self.storage.engine.secrets, *_secrets(self.api), *_secrets(self.monitoring)}
+        found.update(_secrets(self.delivery))
         for shop in self.shops.values():
             found.update(_secrets(shop.options))
             found.update(_secrets(shop.webhook_secrets))

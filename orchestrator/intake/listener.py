@@ -1,4 +1,4 @@
-"""The port that receives webhooks: TLS by config, and timeouts for slow senders.
+"""Ports that the world may reach, for webhooks and for who watches: TLS by config, timeouts for slow senders.
 
 aiohttp waits without limit for the first request of a connection; a sender that dribbles a header byte by byte would
 hold a connection for ever. So a connection whose first request is not there in time is closed, and one whose TLS
@@ -21,6 +21,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
@@ -29,7 +30,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from orchestrator.config import ConfigError, TlsSettings, WebhookSettings
+from orchestrator.config import ConfigError, TlsSettings
 from orchestrator.config.tls import tls_context
 from orchestrator.network import bind_refusal
 
@@ -47,13 +48,27 @@ SERVER = "fulfilld"
 
 
 class ListenError(Exception):
-    """The webhook listener cannot be served there; the message is one sentence for a person."""
+    """A listener cannot be served there; the message is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to listen. `section`: the part of the config that says so. `not_http`: the name of the log's line for
+    bytes that are no request. `read_timeout_seconds`: how long a sender may take for its first request, and for the TLS
+    handshake."""
+
+    section: str
+    not_http: str
+    host: str
+    port: int
+    read_timeout_seconds: float
+    tls: TlsSettings | None = None
 
 
 @asynccontextmanager
-async def listening(app: web.Application, settings: WebhookSettings) -> AsyncIterator[tuple[str, int]]:
-    """Serves the receiver for as long as the block lasts; yields host and port. Raises ListenError."""
-    context = None if settings.tls is None else _tls(settings.tls)
+async def listening(app: web.Application, place: Place) -> AsyncIterator[tuple[str, int]]:
+    """Serves the application for as long as the block lasts; yields host and port. Raises ListenError."""
+    context = None if place.tls is None else _tls(place.tls)
     runner = _Runner(
         app,
         access_log=None,
@@ -61,15 +76,15 @@ async def listening(app: web.Application, settings: WebhookSettings) -> AsyncIte
         shutdown_timeout=_SHUTDOWN_SECONDS,
         keepalive_timeout=_KEEP_ALIVE_SECONDS,
         auto_decompress=False,  # signatures are over the bytes as sent, and small ones could unpack to large ones
-        read_timeout_seconds=settings.read_timeout_seconds,
+        place=place,
     )
     await runner.setup()
     try:
-        site = _Site(runner, settings, context)
+        site = _Site(runner, place, context)
         try:
             await site.start()
         except OSError as error:
-            raise ListenError(bind_refusal("webhooks", settings.host, settings.port, error)) from None
+            raise ListenError(bind_refusal(place.section, place.host, place.port, error)) from None
         host, port = runner.addresses[0][:2]
         yield host, port
     finally:
@@ -126,17 +141,17 @@ class _LimitedSocket(socket.socket):
 class _Site(web.BaseSite):
     """As `web.TCPSite`, which waits a minute for the TLS handshake, and takes any number of connections."""
 
-    __slots__ = ("_more", "_settings")
+    __slots__ = ("_more", "_place")
 
-    def __init__(self, runner: web.BaseRunner, settings: WebhookSettings, context: ssl.SSLContext | None) -> None:
+    def __init__(self, runner: web.BaseRunner, place: Place, context: ssl.SSLContext | None) -> None:
         super().__init__(runner, ssl_context=context, backlog=_BACKLOG)
-        self._settings = settings
+        self._place = place
         self._more: list[asyncio.Server] = []  # where the host has several addresses
 
     @property
     def name(self) -> str:
         """Where it listens."""
-        return f"{self._settings.host}:{self._settings.port}"
+        return f"{self._place.host}:{self._place.port}"
 
     async def start(self) -> None:
         """Listens. Raises OSError."""
@@ -144,7 +159,7 @@ class _Site(web.BaseSite):
         server = self._runner.server
         assert server is not None
         loop = asyncio.get_running_loop()
-        bound = await loop.create_server(server, self._settings.host, self._settings.port, start_serving=False)
+        bound = await loop.create_server(server, self._place.host, self._place.port, start_serving=False)
         inside: WeakSet[socket.socket] = WeakSet()
         most = min(_MOST_CONNECTIONS, _open_files() // 2)
         sockets = [_LimitedSocket.at(place, inside, most) for place in bound.sockets]
@@ -154,7 +169,7 @@ class _Site(web.BaseSite):
                 server,
                 sock=listening_socket,
                 ssl=self._ssl_context,
-                ssl_handshake_timeout=None if self._ssl_context is None else self._settings.read_timeout_seconds,
+                ssl_handshake_timeout=None if self._ssl_context is None else self._place.read_timeout_seconds,
                 backlog=self._backlog,
             )
             if self._server is None:
@@ -172,20 +187,20 @@ class _Site(web.BaseSite):
 class _Runner(web.AppRunner):
     """An AppRunner whose connections have a timeout for their first request."""
 
-    def __init__(self, app: web.Application, *, read_timeout_seconds: float, **settings: Any) -> None:
+    def __init__(self, app: web.Application, *, place: Place, **settings: Any) -> None:
         super().__init__(app, **settings)
-        self._read_timeout_seconds = read_timeout_seconds
+        self._place = place
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         server.__class__ = _Server  # same layout; aiohttp has no hook for the protocol's class
         assert isinstance(server, _Server)
-        server.read_timeout_seconds = self._read_timeout_seconds
+        server.place = self._place
         return server
 
 
 class _Server(web.Server):
-    read_timeout_seconds: float
+    place: Place
 
     def __call__(self) -> web.RequestHandler:
         return _Protocol(self, loop=self._loop, **self._kwargs)
@@ -203,7 +218,7 @@ class _Protocol(web.RequestHandler):
         server = self._manager
         assert server is not None
         loop = asyncio.get_running_loop()
-        self._timeout = loop.call_later(server.read_timeout_seconds, self._time_out)
+        self._timeout = loop.call_later(server.place.read_timeout_seconds, self._time_out)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if (timeout := getattr(self, "_timeout", None)) is not None:
@@ -212,7 +227,8 @@ class _Protocol(web.RequestHandler):
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         if isinstance(error := kw.get("exc_info"), HttpProcessingError):
-            log.info("webhook.not_http", status=error.code, reason=type(error).__name__)
+            assert self._manager is not None
+            log.info(self._manager.place.not_http, status=error.code, reason=type(error).__name__)
         else:
             super().log_exception(*args, **kw)
 

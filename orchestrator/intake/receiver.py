@@ -23,7 +23,7 @@ from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.config.load import SHOP_NAME
-from orchestrator.intake.listener import SERVER
+from orchestrator.intake.listener import SERVER, Place
 from orchestrator.intake.notifications import HINT, TEST
 from orchestrator.platforms.webhooks import Envelope, HintWebhooks, Kind, SignedWebhooks
 from orchestrator.registry import PLATFORMS
@@ -78,6 +78,12 @@ def build_receiver(reception: Reception) -> web.Application:
     app.router.add_post("/webhooks/{shop}/orders/{secret}", receiver.take_hint)
     app.on_response_prepare.append(_mark)
     return app
+
+
+def place_of_webhooks(settings: WebhookSettings) -> Place:
+    """Where webhooks come in."""
+    within = settings.read_timeout_seconds
+    return Place("webhooks", "webhook.not_http", settings.host, settings.port, within, settings.tls)
 
 
 class _Receiver:

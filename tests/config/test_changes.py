@@ -56,6 +56,7 @@ def test_a_setting_that_a_reload_applies_is_named(tmp_path: Path, new: dict[str,
         ({"storage": {"url": "sqlite:///other.db"}}, "storage"),
         ({"api": {"socket": "other.sock"}}, "api"),
         ({"webhooks": {"port": 1}}, "webhooks"),
+        ({"monitoring": {"port": 1}}, "monitoring"),
         ({"api": {"tcp": {"port": 1, "token": "x"}}}, "api"),
     ],
 )

@@ -295,6 +295,15 @@ def test_a_misspelt_key_is_reported_though_its_value_cannot_be_had(tmp_path: Pat
             {"api": {"tcp": {"port": 8443, "token": "x"}}, "webhooks": {"host": "0.0.0.0", "port": 8443}},
             "webhooks.port: is the port of api.tcp too - give each its own",
         ),
+        (
+            {"monitoring": {"port": 8443}, "webhooks": {"host": "0.0.0.0", "port": 8443}},
+            "monitoring.port: is the port of webhooks too - give each its own",
+        ),
+        (
+            {"api": {"tcp": {"port": 9464, "token": "x"}}, "monitoring": {"host": "0.0.0.0", "port": 9464}},
+            "monitoring.port: is the port of api.tcp too - give each its own",
+        ),
+        ({"monitoring": {"host": "0.0.0.0"}}, "monitoring.port: is missing - add it (Port to listen on)"),
         ({"webhooks": {"port": 0}}, "webhooks.port: must be at least 1, not 0"),
         ({"delivery": {"secret": "x"}}, "delivery: must have orders_url, products_url or both"),
         (

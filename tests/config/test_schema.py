@@ -83,7 +83,7 @@ def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
         needed = [key for key, field in fields.items() if field.is_required() or field.default is None]
         needed += ["base_url"] if PLATFORMS[shop["platform"]].default_base_url is None else []
         shops[name] = {key: shop[key] for key in ("platform", "webhook_secret", *needed) if key in shop}
-    given = {key: EXAMPLE[key] for key in ("api", "webhooks", "delivery")}  # those are off by default
+    given = {key: EXAMPLE[key] for key in ("api", "monitoring", "webhooks", "delivery")}  # those are off by default
     default = load(write(tmp_path, {**given, "shops": shops}), ENVIRON)
     assert shown == default
 

@@ -22,7 +22,7 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import listening
-from orchestrator.intake.receiver import Reception, build_receiver
+from orchestrator.intake.receiver import Reception, build_receiver, place_of_webhooks
 from orchestrator.platforms.base.signing import signature_of
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.transaction import Transaction
@@ -110,5 +110,8 @@ async def facing(
     reception = Reception(floor.store, shops or (lambda: own), chosen, Clock(), Checkpoints(), inbox.wake)
     if reread is not None:
         reception = replace(reception, reread=reread)
-    async with listening(build_receiver(reception), chosen) as address, aiohttp.ClientSession() as http:
+    async with (
+        listening(build_receiver(reception), place_of_webhooks(chosen)) as address,
+        aiohttp.ClientSession() as http,
+    ):
         yield Front(floor, http, address, inbox)

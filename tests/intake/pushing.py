@@ -14,7 +14,7 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.config import WebhookSettings
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import listening
-from orchestrator.intake.receiver import Reception, build_receiver
+from orchestrator.intake.receiver import Reception, build_receiver, place_of_webhooks
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.shopify.webhooks import ManualSender
 from tests.support.shopfloor import Shopfloor, config_of, working_on
@@ -35,7 +35,7 @@ async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, s
             )
             reception = Reception(floor.store, lambda: config.shops, settings, Clock(), Checkpoints(), inbox.wake)
             async with (
-                listening(build_receiver(reception), settings) as (host, port),
+                listening(build_receiver(reception), place_of_webhooks(settings)) as (host, port),
                 anyio.create_task_group() as group,
             ):
                 group.start_soon(inbox.run)

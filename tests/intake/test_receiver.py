@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from orchestrator.config import TlsSettings, WebhookSettings
 from orchestrator.intake.listener import ListenError, listening
+from orchestrator.intake.receiver import place_of_webhooks
 from orchestrator.platforms.base.signing import signature_of
 from storage.errors import StoreUnavailable
 from tests.intake.front import OLD_SECRET, SECRET, Front, front
@@ -222,14 +223,14 @@ async def test_the_secret_in_the_address_lets_a_hint_in(tmp_path: Path) -> None:
 async def test_a_taken_port_and_a_bad_certificate_are_logged_in_one_line(tmp_path: Path) -> None:
     async with front(tmp_path, is_working=False) as it:
         with pytest.raises(ListenError, match=r"is in use by another program; set another webhooks\.port"):
-            async with listening(web.Application(), WebhookSettings(port=it.address[1])):
+            async with listening(web.Application(), place_of_webhooks(WebhookSettings(port=it.address[1]))):
                 pass
     bad = tmp_path / "bad.pem"
     bad.write_text("no certificate")
     for certificate, words in ((bad, "holds no certificate"), (tmp_path / "none.pem", "there is no file")):
         tls = TlsSettings(certificate=certificate, key=certificate)
         with pytest.raises(ListenError, match=words):
-            async with listening(web.Application(), WebhookSettings(port=1, tls=tls)):
+            async with listening(web.Application(), place_of_webhooks(WebhookSettings(port=1, tls=tls))):
                 pass
 
 

@@ -13,6 +13,7 @@ ENVIRON = {
     "ERP_SECRET": "whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA==",
     "ACME_TOKEN": "acme-token-1",
     "FULFILLD_TOKEN": "fulfilld-token-1",
+    "METRICS_TOKEN": "metrics-token-1",
     "CS_ID": "cs-client-1",
     "CS_SECRET": "cs-client-secret-1",
     "CS_KEY": "cs-key-1",
