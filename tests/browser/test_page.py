@@ -305,6 +305,30 @@ def test_all_that_a_filter_finds_are_held_for_a_reason_and_released(desk: Desk, 
     assert "it was a drill" in json.dumps(desk.read("cs", held[0])["timeline"])
 
 
+def test_what_was_begun_in_bulk_is_ended_before_it_came_to_all(desk: Desk, page: Any) -> None:
+    asked: list[str] = []
+
+    def job(route: Any) -> None:
+        """A job that takes long."""
+        asked.append(route.request.method)
+        status = "cancelled" if "DELETE" in asked else "running"
+        route.fulfill(json={"id": "j", "status": status, "count": 80, "done": 7, "refused": 0, "refusals": []})
+
+    order = desk.order("cs")
+    go(page, "#/orders?shop=cs", "Orders")
+    page.route("**/v1/jobs/*", job)
+    page.route("**/v1/orders/hold", lambda route: route.fulfill(json={"job": "j", "count": 80, "sample": []}))
+    page.get_by_role("button", name="Hold all…").click()
+    box = page.get_by_role("dialog")
+    box.get_by_role("button", name="Hold 80 orders").click()
+    expect(box.get_by_role("status")).to_contain_text("7 of 80 orders held")
+    box.get_by_role("button", name="End it here").click()
+    expect(box.get_by_role("status")).to_contain_text("It was ended: 7 of 80 orders held")
+    expect(box.get_by_role("button", name="End it here")).to_have_count(0)
+    assert "DELETE" in asked
+    assert desk.situation("cs", order) == "idle"
+
+
 def test_all_orders_at_once_are_never_offered(desk: Desk, page: Any) -> None:
     go(page, "#/orders", "Orders")
     page.locator("tbody tr").first.wait_for()

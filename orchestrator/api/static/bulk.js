@@ -62,16 +62,20 @@ function jobProgress(id, orders, name) {
   const bar = el("progress", { max: orders, value: 0, "aria-label": "Progress" });
   const words = el("p", { role: "status" }, `0 of ${several(orders, "order")}`);
   const left = el("ul", {});
-  const node = el("div", {}, bar, words, left);
+  const path = `/v1/jobs/${encodeURIComponent(id)}`;
+  // one that has ended meanwhile is drawn as it is by the next look
+  const end = el("button", { type: "button", class: "small", onclick: () => send("DELETE", path).then((job) => draw(job), () => null) }, "End it here");
+  const node = el("div", {}, bar, words, left, end);
   const draw = (job) => {
     bar.value = job.done + job.refused;
+    end.hidden = job.status !== "running";
     const ended = { done: "Done: ", failed: "It could not go on: ", cancelled: "It was ended: " }[job.status] ?? "";
     words.textContent = `${ended}${count(job.done)} of ${several(job.count, "order")} ${BULK[name].verb}${job.refused ? `, ${count(job.refused)} left as they are` : ""}.`;
     left.replaceChildren(...(job.refusals ?? []).map((each) => el("li", { class: "wrap" }, `${count(each.count)}: ${each.detail}`)));
   };
   const follow = async (isLooked) => {
     while (isLooked()) {
-      const job = await get(`/v1/jobs/${encodeURIComponent(id)}`);
+      const job = await get(path);
       draw(job);
       if (job.status !== "running") return;
       await pause(JOB_SECONDS);
