@@ -8,7 +8,6 @@ import pytest
 from orchestrator.config import load
 from orchestrator.decisions.problems import PROBLEM_TITLES
 from storage.records import Situation
-from tests.support.made_metrics import made_metrics
 
 ROOT = Path(__file__).parents[2]
 UNIT = (ROOT / "deploy" / "fulfilld.service").read_text("utf-8")
@@ -68,19 +67,6 @@ def test_the_docs_install_from_what_one_has_as_no_index_has_it() -> None:
     assert {what for _, what in commands} == {".", "requirements/run.lock"}
     assert (" --require-hashes -r", "requirements/run.lock") in commands
     assert (ROOT / "requirements" / "run.lock").is_file()
-
-
-def test_alerts_ask_for_metrics_and_labels_that_there_are() -> None:
-    known = {
-        name + part: {*labels, "instance", "job"}
-        for name, kind, labels in made_metrics()
-        for part in (("_bucket", "_count", "_sum") if kind == "histogram" else ("",))
-    }
-    asked = set(re.findall(r"fulfilld_\w+", ALERTS))
-
-    assert asked <= set(known)
-    for name, labels in re.findall(r"(fulfilld_\w+)\{(.*?)\}", ALERTS):
-        assert set(re.findall(r"(\w+)!?=", labels)) <= known[name]
 
 
 def test_every_alert_has_an_answer_in_the_docs() -> None:
