@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from orchestrator.config import load
 from orchestrator.decisions.bulk import Action, Pace
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.commands import jobs
@@ -23,6 +24,8 @@ from storage.jobs import Job, get_job, next_piece
 from storage.orders import insert_order
 from storage.records import Situation, TargetStatus
 from storage.transaction import Transaction
+from tests.runtime.test_leaving import with_shops
+from tests.support.platforms import SHOPS
 from tests.support.shopfloor import SHOP, Shopfloor, config_of, shopfloor, working_on
 
 REFUSAL = b'{"message": "The given data was invalid.", "errors": {"list": ["No."]}}'
@@ -296,3 +299,39 @@ def test_the_pace_gives_each_order_its_time_and_no_more_orders_than_fit_ahead() 
     assert pace.next_at("acme", 100_000) == 100_000
     assert pace.spacing_ms(0.001) == 60_000, "no order is put off beyond what the clock is believed"
     assert pace.next_at("acme", -(10**9)) == -(10**9), "a clock that was ahead holds nothing up"
+
+
+@pytest.mark.parametrize("platform", list(SHOPS))
+async def test_of_a_shop_that_left_the_config_only_targets_are_dropped(tmp_path: Path, platform: str) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=2))
+    async with shopfloor(sandbox, tmp_path, platform=platform) as floor, at_work(floor):
+        shop = next(iter(floor.supervisor.shops()))
+        await floor.commands.pause(shop, None)
+        state = "shipped" if platform in ("shopify", "woocommerce") else "accepted"
+        targets = [await floor.submit(order.id, state, shop) for order in await floor.orders()]
+        await floor.supervisor.reload(with_shops(load(tmp_path / "config.json"), {}))
+        refused = await ended(floor, await start(floor, "retry", Wanted(shop=shop)))
+        assert (refused.done, refused.refusals["shop-not-found"]["count"]) == (0, 2)
+        cancelled = await ended(floor, await start(floor, "cancel", Wanted(situation="waiting")))
+        assert (cancelled.done, cancelled.refusals) == (2, {})
+        assert [(await floor.target(each.id)).status for each in targets] == [TargetStatus.CANCELLED] * 2
+        assert [event.data["action"] for event in await floor.events("order.operated")] == ["cancel"] * 2
+
+
+async def test_each_shop_s_orders_are_operated_whatever_the_others_do(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=2))
+    platforms = tuple(SHOPS)
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, platform=platforms)
+        async with working_on(sandbox, config, tmp_path) as floor, at_work(floor):
+            for shop in floor.supervisor.shops():
+                await floor.commands.sync(shop, 30)
+            orders = await floor.orders()
+            assert len({order.shop for order in orders}) == len(platforms)
+            job = await ended(floor, await start(floor, "hold", Wanted(milestone="new")))
+            assert (job.done, job.refused) == (job.orders, 0)
+            assert {order.shop for order in await floor.orders() if order.situation is Situation.HELD} == {
+                order.shop for order in orders
+            }
+            job = await ended(floor, await start(floor, "release", Wanted(situation="held")))
+            assert (job.done, job.refused) == (job.orders, 0)
