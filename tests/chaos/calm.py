@@ -64,6 +64,9 @@ async def _let_go_on(world: World) -> None:
         while (await call(world, "POST", f"/v1/shops/{shop}/resume")).status != 200:  # noqa: ASYNC110
             await anyio.sleep(0.1)  # it is being started
     await call(world, "POST", "/v1/delivery/orders_url/resume")
+    for job in (await call(world, "GET", "/v1/jobs?limit=100")).body["jobs"]:
+        if job["status"] == "running":
+            await call(world, "DELETE", f"/v1/jobs/{job['id']}")
     for order in await _orders(world):
         if order["situation"] == "held":
             await call(world, "POST", f"/v1/shops/{order['shop']}/orders/{order['id']}/release")

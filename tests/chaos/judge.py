@@ -33,6 +33,15 @@ def judge(world: World, book: Book, feed: Feed, rest: Rest) -> Iterator[Finding]
     yield from readers(feed, rest)
     yield from pushes(world, rest)
     yield from counts(rest)
+    yield from jobs(rest)
+
+
+def jobs(rest: Rest) -> Iterator[Finding]:
+    """No order is operated twice by one job."""
+    times = Counter((e["data"]["job"], e["shop"], e["order"]) for e in rest.events if e["type"] == "order.operated")
+    for (job, shop, order), count in times.items():
+        if count > 1:
+            yield Finding("a job operates an order once", f"{shop}/{order} {count} times by {job}")
 
 
 def effects(world: World) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ _OWN = {
     "woocommerce": ("trash", "restore", "refund"),
 }
 _COMMANDS = ("retry", "hold", "release", "cancel", "refresh")
+_WANTED = ({"situation": "blocked"}, {"situation": "held"}, {"problem": "attempts-exhausted"}, {"milestone": "new"})
 _CODES = {0, 1, 3, 4, 5}  # docs/cli.md: everything but a wrong command line
 
 
@@ -83,7 +84,8 @@ async def operators(world: World) -> None:
 
 async def _operate(world: World, rng: random.Random, ref: Ref) -> None:
     shop, order = f"/v1/shops/{ref.shop}", f"/v1/shops/{ref.shop}/orders/{ref.order}"
-    kind = rng.choices(("order", "skip", "shop", "view", "delivery", "rejected"), weights=(8, 1, 4, 5, 1, 1))[0]
+    kinds = ("order", "skip", "shop", "view", "delivery", "rejected", "bulk")
+    kind = rng.choices(kinds, weights=(8, 1, 4, 5, 1, 1, 2))[0]
     match kind:
         case "order":
             command = rng.choice(_COMMANDS)
@@ -92,6 +94,12 @@ async def _operate(world: World, rng: random.Random, ref: Ref) -> None:
             command = "skip"
             world.edited(ref, "skip")
             answer = await call(world, "POST", f"{order}/skip", {"reason": "chaos"})
+        case "bulk":
+            command = rng.choice(("retry", "retry", "hold", "release", "release", "cancel"))
+            wanted = {"shop": ref.shop, **rng.choice(_WANTED)}
+            body = {"filter": wanted, "limit": rng.randrange(1, 30), "dry_run": rng.random() < 0.2}
+            answer = await call(world, "POST", f"/v1/orders/{command}", body)
+            command = f"{command} in bulk"
         case "shop":
             command = rng.choice(("pause", "resume", "resume", "sync", "sync?wait=2"))
             answer = await call(world, "POST", f"{shop}/{command}")
