@@ -110,3 +110,18 @@ class StoreRefused(StoreLockUnusable):
 
 class StoreUnreachable(StoreRefused):
     """The server of the store is away; it may come back by itself."""
+
+
+def store_errors(error: BaseException) -> list[StoreError] | None:
+    """The errors of the store that an exception is made of, several where tasks failed together; None where there is
+    anything else among them."""
+    if isinstance(error, StoreError):
+        return [error]
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    found: list[StoreError] = []
+    for each in error.exceptions:
+        if (inner := store_errors(each)) is None:
+            return None
+        found += inner
+    return found

@@ -47,7 +47,7 @@ from orchestrator.platforms.webhooks import (
     Unreadable,
 )
 from orchestrator.runtime.worker import ShopWorker
-from storage.errors import StoreError
+from storage.errors import StoreError, store_errors
 from storage.rejected import remove_rejected_by
 from storage.store import Store
 from storage.transaction import Transaction
@@ -128,8 +128,8 @@ class Inbox:
         try:
             while await self._process_batch(shop):
                 pass
-        except Exception as error:  # supervised: one shop's task is not the others'
-            log.error("inbox.crashed", shop=shop, exc_info=error)
+        except Exception as error:  # noqa: BLE001 - supervised: one shop's task is not the others'
+            _log_fault(error, shop=shop)
             await anyio.sleep(_CRASH_PAUSE_SECONDS)
         finally:
             self._at_work.discard(shop)
@@ -184,8 +184,8 @@ class Inbox:
         async with permits:
             try:
                 wait = await self._reader.read_order(worker, place, items)
-            except Exception as error:  # supervised: one order's webhooks are retried later, a limited number of times
-                log.error("inbox.crashed", shop=worker.name, order=place[0], exc_info=error)
+            except Exception as error:  # noqa: BLE001 - supervised: retried later, a limited number of times
+                _log_fault(error, shop=worker.name, order=place[0])
                 wait = LONGEST_WAIT
                 if not isinstance(error, StoreError) and min(item[0].attempts for item in items) + 1 >= READ_TRIES:
                     unreadable = Unreadable(f"reading its order raised {crash_text(error)}")
@@ -300,3 +300,12 @@ async def _newest_order(items: Sequence[Item]) -> OrderSnapshot | None:
         if (order := order_in_webhook(webhook.source, webhook.payload)) is not None:
             found.append((order.platform_updated_at or 0, webhook.id, order))
     return max(found, key=lambda each: each[:2])[2] if found else None
+
+
+def _log_fault(error: Exception, **place: str | None) -> None:
+    """A bug is logged with its traceback. That the store is not there now, or another worker has the shop (its config
+    was reloaded meanwhile), is none: what was to be done stays due."""
+    if (interrupted := store_errors(error)) is None:
+        log.error("inbox.crashed", **place, exc_info=error)
+    else:
+        log.warning("inbox.postponed", **place, detail=str(interrupted[0]))

@@ -36,7 +36,7 @@ from orchestrator.runtime.rules import Rules
 from orchestrator.runtime.wakeups import DueWakeups, Wakeups
 from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from orchestrator.runtime.worker import ShopWorker
-from storage.errors import StoreError
+from storage.errors import StoreError, store_errors
 from storage.identity import read_identity
 from storage.records import Shop
 from storage.store import Store
@@ -356,10 +356,7 @@ def _facts(name: str, entry: _Entry) -> ShopFacts:
 
 def _log_fault(shop: str, error: Exception) -> None:
     """Logs a storage error in one line; any other exception is a bug and is logged with its traceback."""
-    causes: list[BaseException] = [error]
-    while isinstance(causes[0], BaseExceptionGroup):
-        causes = list(causes[0].exceptions) + causes[1:]
-    if all(isinstance(cause, StoreError) for cause in causes):
+    if (causes := store_errors(error)) is not None:
         log.error("shop.stopped", shop=shop, detail=str(causes[0]))
     else:
         log.error("shop.crashed", shop=shop, exc_info=error)
