@@ -1,6 +1,8 @@
 """What is handed out for running the daemon fits the daemon."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from orchestrator.config import load
 from orchestrator.decisions.problems import PROBLEM_TITLES
 from storage.records import Situation
+from tests.support.skips import skip
 
 ROOT = Path(__file__).parents[2]
 UNIT = (ROOT / "deploy" / "fulfilld.service").read_text("utf-8")
@@ -27,6 +30,17 @@ def test_the_unit_uses_the_daemons_signals() -> None:
     assert setting("ExecReload") == "/bin/kill -HUP $MAINPID"
     assert int(setting("WatchdogSec")) > 0
     assert setting("RestartPreventExitStatus") == "2"
+
+
+def test_systemd_reads_the_unit(tmp_path: Path) -> None:
+    if (analyze := shutil.which("systemd-analyze")) is None:
+        skip("there is no systemd-analyze", "apt-get install systemd")
+    unit = tmp_path / "fulfilld.service"
+    unit.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT, flags=re.MULTILINE), "utf-8")
+
+    done = subprocess.run([analyze, "verify", unit], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_the_unit_waits_longer_than_a_drain(tmp_path: Path) -> None:
