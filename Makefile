@@ -15,6 +15,7 @@
 #   make peers    others' engines, which make bench measures beside ours: Restate, DBOS, Procrastinate
 #   make chaos    kills, faults, people and clocks against the daemon; a calm follows the storm of CHAOS_SECONDS.
 #                 CHAOS_KILLS is a maximum; CHAOS_ORDERS, CHAOS_SEED (docs/guarantees.md)
+#   make site     the documentation as a site, in site/; a dead link is an error
 #   make install  the command, as .venv/bin/fulfilld
 #   make lock     requirements/*.lock anew, after pyproject.toml changed; LOCK_ARGS=--upgrade for newer versions
 #   make help     this
@@ -35,6 +36,7 @@ TRYTON := $(VENV)/tryton
 GENERATORS := $(VENV)/generators
 PEERS := $(VENV)/peers
 AXE := $(VENV)/browser
+PAGES := $(VENV)/site
 SUITE ?= check
 COVERAGE_BELOW ?= 90
 BESIDE := $(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -43,7 +45,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # What was compiled once stays so where a machine forbids it too: the tests start Python hundreds of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all quick lint check generators axe vendure vendure-server tryton tryton-company coverage docs screenshots bench peers chaos install lock clean
+.PHONY: help demo test test-all quick lint check generators axe vendure vendure-server tryton tryton-company coverage docs site site-tools screenshots bench peers chaos install lock clean
 .DEFAULT_GOAL := test
 
 help:
@@ -54,11 +56,11 @@ demo: $(VENV)/installed
 
 # What is fetched and installed waits most of its time, and lint has one core.
 test: $(VENV)/installed-for-tests
-	@$(BESIDE) lint generators axe $(if $(PYTEST_ARGS),,$(SITE)/installed vendure-server tryton-company)
+	@$(BESIDE) lint generators axe site-tools $(if $(PYTEST_ARGS),,$(SITE)/installed vendure-server tryton-company)
 	@$(MAKE) --no-print-directory check
 	@$(if $(PYTEST_ARGS),,$(BESIDE) vendure tryton)
 
-check: $(VENV)/installed-for-tests generators axe
+check: $(VENV)/installed-for-tests generators axe site-tools
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 # What makes clients of the OpenAPI document and compiles the one in C#. Where it cannot be fetched, the tests that need it
@@ -123,6 +125,16 @@ bench: $(VENV)/installed-for-tests
 	@case ,$(or $(BENCH_ONLY),peers), in *,peers,*) $(MAKE) --silent --no-print-directory peers || true;; esac
 	@$(BIN)/python -m benchmarks $(BENCH_ONLY) $(if $(BENCH_ORDERS),--orders=$(BENCH_ORDERS))
 
+# Pages lead to each other and to the code as they do in the repository: stage.py lays both out.
+site: $(PAGES)/installed
+	@$(BIN)/python docs/site/stage.py $(PAGES)/source
+	@SITE_SOURCE=$(abspath $(PAGES))/source SITE_FOLDER=$(CURDIR)/site NO_MKDOCS_2_WARNING=1 \
+	$(PAGES)/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
+	@echo "made: $(CURDIR)/site/index.html"
+
+site-tools: $(VENV)/installed-for-tests
+	@$(MAKE) --silent --no-print-directory $(PAGES)/installed || true
+
 screenshots: $(VENV)/installed-for-tests
 	@$(BIN)/python -m pytest -q -s tests/browser/screenshots.py
 
@@ -143,8 +155,9 @@ lock:
 	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" $(LOCK_ARGS) "$$@"; }; \
 	compile --group build pyproject.toml --extra test --output-file $(LOCK); \
-	compile --group build pyproject.toml --extra postgres --constraint $(LOCK) --output-file requirements/run.lock; \
+	compile --group build pyproject.toml --extra postgres --extra otel --constraint $(LOCK) --output-file requirements/run.lock; \
 	compile --group pyproject.toml:generators --output-file requirements/generators.lock; \
+	compile --group pyproject.toml:site --output-file requirements/site.lock; \
 	compile --group pyproject.toml:peers --output-file requirements/peers.lock; \
 	compile $(ERP)/requirements.in --output-file $(ERP)/requirements.txt
 
@@ -190,6 +203,12 @@ $(GENERATORS)/installed: requirements/generators.lock requirements/dotnet.txt $(
 	@find $(GENERATORS) -path '*/net/runtime/.net/dotnet' -exec chmod +x {} +
 	@cp tests/clients/generators/package*.json $(GENERATORS)
 	@cd $(GENERATORS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(PAGES)/installed: requirements/site.lock | $(VENV)/pyvenv.cfg
+	@echo "installing what builds the site"
+	@$(BIN)/python -m venv --clear $(PAGES)
+	@$(PAGES)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --requirement $<
 	@touch $@
 
 $(AXE)/installed: $(wildcard tests/browser/package*.json)

@@ -47,11 +47,13 @@ from orchestrator.process.passage import Watchman
 from orchestrator.process.recount import recount
 from orchestrator.process.restored import Here, settle
 from orchestrator.process.signals import EXIT_AT_ONCE, Signals
+from orchestrator.process.traces import Traces
 from orchestrator.push.deliveries import Deliveries
 from orchestrator.registry import PLATFORMS
 from orchestrator.renewal import Renewal
 from orchestrator.runtime.reports import ShopFacts, ShopsFacts
 from orchestrator.runtime.supervisor import Supervisor
+from orchestrator.tracing import exporter_of
 from storage.engines import Exclusion
 from storage.errors import StoreError, StoreLocked, StoreLockUnusable, StoreUnreachable
 from storage.events import last_cursor
@@ -123,6 +125,8 @@ class Daemon:
         self._checkpoints = checkpoints
         self._door: Door | None = None
         self._blocked_log = BlockedLog(store)
+        exporter = exporter_of(os.environ, node)
+        self._traces = None if exporter is None else Traces(store, *exporter)
         self._watchman = Watchman(store, self.clock, self._retention_ms)
         commits.follow(self._on_commit)
 
@@ -212,6 +216,8 @@ class Daemon:
         self.feed.publish(published)
         self._blocked_log.note(published)
         self.deliveries.wake(published)
+        if self._traces is not None:
+            self._traces.note(published)
         for event in published:
             if event.type in _ENDS and event.shop is not None:
                 self.metrics.target_finished(event.shop, event.type.removeprefix("target."))
@@ -223,6 +229,8 @@ class Daemon:
         group.start_soon(self.inbox.run)
         group.start_soon(self.commands.jobs.run)
         group.start_soon(self._blocked_log.run)
+        if self._traces is not None:
+            group.start_soon(self._traces.run)
         group.start_soon(self.watch.run)
         group.start_soon(self.deliveries.run)
         group.start_soon(feed_watchdog)

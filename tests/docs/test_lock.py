@@ -12,19 +12,23 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LOCKS = {
-    name: (ROOT / "requirements" / f"{name}.lock").read_text("utf-8") for name in ("test", "run", "generators", "peers")
+    name: (ROOT / "requirements" / f"{name}.lock").read_text("utf-8")
+    for name in ("test", "run", "generators", "peers", "site")
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 TO_BUILD = [*PROJECT["build-system"]["requires"], *PROJECT["dependency-groups"]["build"]]
-TO_RUN = [*PROJECT["project"]["dependencies"], *TO_BUILD]
-TO_TEST = [*TO_RUN, *PROJECT["project"]["optional-dependencies"]["test"]]
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+TO_RUN = [*PROJECT["project"]["dependencies"], *EXTRAS["postgres"], *EXTRAS["otel"], *TO_BUILD]
+TO_TEST = [*TO_RUN, *EXTRAS["test"]]
 TO_GENERATE = PROJECT["dependency-groups"]["generators"]
+TO_SHOW = PROJECT["dependency-groups"]["site"]
 TO_COMPARE = PROJECT["dependency-groups"]["peers"]
 ASKED_FOR = [
     *(("run", asked) for asked in TO_RUN),
     *(("test", asked) for asked in TO_TEST),
     *(("generators", asked) for asked in TO_GENERATE),
     *(("peers", asked) for asked in TO_COMPARE),
+    *(("site", asked) for asked in TO_SHOW),
 ]
 WORLDS = [
     {"python_version": version, "python_full_version": f"{version}.0", "platform_machine": machine}

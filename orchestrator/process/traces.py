@@ -1,0 +1,86 @@
+"""Sends the trace of each target that has ended, where somebody collects traces (orchestrator/tracing.py).
+
+In a task of its own, after the commit, and never more than a bounded number behind: a collector that hangs costs
+traces, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import anyio
+import structlog
+
+from orchestrator.operations.timeline import order_events
+from orchestrator.tracing import ENDS, Export, Span, spans_of
+from storage.errors import StoreError
+from storage.store import Store
+from storage.transaction import Published
+
+log = structlog.get_logger()
+
+_MOST_WAITING: Final = 10_000
+_AT_ONCE: Final = 50
+_LAST_SECONDS: Final = 2.0
+
+
+class _Ended(NamedTuple):
+    shop: str
+    order: str
+    target: str
+
+
+class Traces:
+    """`note` is called with what was committed, `run` lasts until it is cancelled."""
+
+    def __init__(self, store: Store, export: Export, shut: Callable[[], None]) -> None:
+        self._store, self._export, self._shut = store, export, shut
+        self._waiting: deque[_Ended] = deque(maxlen=_MOST_WAITING)
+        self._lost = 0
+        self._wake = anyio.Event()
+
+    def note(self, published: list[Published]) -> None:
+        """Notes the targets that ended; the oldest are let go when too many wait."""
+        for event in published:
+            if event.type in ENDS and event.shop is not None and event.order is not None and event.target is not None:
+                self._lost += len(self._waiting) == _MOST_WAITING
+                self._waiting.append(_Ended(event.shop, event.order, event.target))
+                self._wake.set()
+
+    async def run(self) -> None:
+        """Sends them as they come; what waits at the end has two seconds."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake = anyio.Event()
+                await self._send()
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS):
+                await self._send()
+            self._shut()
+
+    async def _send(self) -> None:
+        while self._waiting:
+            ended = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+            lost, self._lost = self._lost, 0
+            try:
+                spans = [span for each in ended for span in await self._spans(each)]
+                # a collector that hangs must hold up no end of the daemon
+                has_arrived = await anyio.to_thread.run_sync(self._export, spans, abandon_on_cancel=True)
+            except anyio.get_cancelled_exc_class():
+                self._waiting.extendleft(reversed(ended))  # for the last two seconds; a span that comes twice is one
+                self._lost += lost
+                raise
+            except StoreError as error:
+                log.error("tracing.lost", targets=len(ended) + lost, detail=str(error))
+                continue
+            if lost or not has_arrived:
+                log.warning("tracing.lost", targets=lost + (0 if has_arrived else len(ended)))
+
+    async def _spans(self, ended: _Ended) -> list[Span]:
+        events = await self._store.read(
+            lambda tx: [each for each in order_events(tx, ended.shop, ended.order) if each.target == ended.target]
+        )
+        return spans_of(events) if events else []

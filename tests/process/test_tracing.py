@@ -1,0 +1,152 @@
+"""One trace a target, made of its events: what the spans are, that steps of a past life are in it, and what it costs
+when nobody collects: nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import pytest
+import structlog.testing
+
+from orchestrator.process import traces
+from orchestrator.process.traces import Traces
+from orchestrator.tracing import Span, exporter_of, spans_of, trace_id_of
+from storage.records import Event
+from storage.transaction import Published
+from tests.api.bench import Bench, an_order, bench
+
+TARGET = "tgt_1"
+ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+STEP = {"step": "confirm", "from": "a", "to": "b"}
+
+
+def story(*told: tuple[int, str, dict[str, Any]]) -> list[Event]:
+    """The events of a target: instant, type and data of each."""
+    return [Event(n, at, type_, "acme", "7", TARGET, data) for n, (at, type_, data) in enumerate(told, 1)]
+
+
+def submitted(at: int = 1000) -> tuple[int, str, dict[str, Any]]:
+    return at, "target.submitted", {"state": "b", "milestone": "shipped"}
+
+
+def reached(at: int) -> tuple[int, str, dict[str, Any]]:
+    return at, "target.reached", {"state": "b", "milestone": "shipped", "order_state": "b"}
+
+
+def test_a_target_is_a_trace_and_each_call_of_a_step_a_span_in_it() -> None:
+    root, failed, done = spans_of(
+        story(
+            submitted(),
+            (1100, "step.started", {**STEP, "attempt": 1}),
+            (1150, "step.failed", {**STEP, "kind": "transient", "attempt": 1, "detail": "Ms Example is not at home"}),
+            (2000, "step.started", {**STEP, "attempt": 2}),
+            (2020, "step.done", {**STEP, "how": "called"}),
+            reached(2020),
+        )
+    )
+    assert f"{root.trace_id:032x}" == trace_id_of(TARGET)
+    assert (root.parent, root.name, root.began_at, root.ended_at, root.error) == (None, "target b", 1000, 2020, None)
+    assert root.attributes["fulfilld.status"] == "reached"
+    assert {failed.trace_id, done.trace_id} == {root.trace_id}
+    assert {failed.parent, done.parent} == {root.id}
+    assert len({root.id, failed.id, done.id}) == 3
+    assert (failed.name, failed.began_at, failed.ended_at, failed.error) == ("step confirm", 1100, 1150, "transient")
+    assert (done.began_at, done.ended_at, done.error) == (2000, 2020, None)
+    assert done.attributes["fulfilld.how"] == "called"
+    assert done.attributes["fulfilld.attempt"] == 2
+    assert "Example" not in repr((root, failed, done))
+
+
+def test_a_call_that_a_kill_cut_off_is_a_span_without_an_answer() -> None:
+    _, cut_off, done = spans_of(
+        story(
+            submitted(),
+            (1100, "step.started", STEP),
+            (5000, "step.started", STEP),
+            (5010, "step.done", {**STEP, "how": "called"}),
+            reached(5010),
+        )
+    )
+    assert (cut_off.began_at, cut_off.ended_at, cut_off.error) == (1100, 5000, "unanswered")
+    assert (done.began_at, done.error) == (5000, None)
+
+
+def test_a_step_that_nobody_began_is_a_span_of_one_instant() -> None:
+    _, by_hand = spans_of(story(submitted(), (1500, "step.done", {**STEP, "how": "by_hand"}), reached(1500)))
+    assert (by_hand.began_at, by_hand.ended_at) == (1500, 1500)
+
+
+def test_what_happened_to_the_order_meanwhile_is_on_the_target() -> None:
+    (root,) = spans_of(
+        story(submitted(), (1100, "order.blocked", {}), (1900, "order.released", {}), (2000, "target.failed", {}))
+    )
+    assert root.events == (("order.blocked", 1100), ("order.released", 1900))
+    assert root.error == "failed"
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, ENDPOINT | {"OTEL_SDK_DISABLED": "true"}, ENDPOINT | {"OTEL_TRACES_EXPORTER": "none"}]
+)
+def test_where_nobody_collects_there_is_no_exporter(environ: dict[str, str]) -> None:
+    assert exporter_of(environ, "node") is None
+
+
+def test_the_daemon_loads_nothing_of_it_then() -> None:
+    code = "import sys, orchestrator.daemon; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_the_extra_the_log_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    with structlog.testing.capture_logs() as lines:
+        assert exporter_of(ENDPOINT, "node") is None
+    (line,) = lines
+    assert (line["event"], "fulfilld[otel]" in line["remedy"]) == ("tracing.unavailable", True)
+
+
+async def ended(b: Bench, target: str) -> Published:
+    await b.emit("target.submitted", shop="acme", order="67890", target=target, data={"state": "b"})
+    cursor = await b.emit("target.reached", shop="acme", order="67890", target=target, data={"state": "b"})
+    return Published(cursor, "acme", "67890", target, "target.reached")
+
+
+async def test_each_target_that_ends_is_sent_with_its_own_events_alone() -> None:
+    sent: list[Span] = []
+    arrived = anyio.Event()
+
+    def export(spans: Sequence[Span]) -> bool:
+        sent.extend(spans)
+        anyio.from_thread.run_sync(arrived.set)
+        return True
+
+    async with bench(an_order()) as b, anyio.create_task_group() as group:
+        it = Traces(b.store, export, lambda: None)
+        both = [await ended(b, "tgt_1"), await ended(b, "tgt_2")]
+        group.start_soon(it.run)
+        it.note(both)
+        with anyio.fail_after(20):
+            await arrived.wait()
+        group.cancel_scope.cancel()
+    by_target = {span.id: span.attributes["fulfilld.target"] for span in sent}
+    assert list(by_target.values()) == ["tgt_1", "tgt_2"]
+
+
+async def test_a_collector_that_takes_nothing_costs_traces_and_a_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(traces, "_MOST_WAITING", 2)
+    shut: list[bool] = []
+    async with bench(an_order()) as b:
+        it = Traces(b.store, lambda _: False, lambda: shut.append(True))
+        it.note([await ended(b, f"tgt_{n}") for n in range(3)])
+        with structlog.testing.capture_logs() as lines:
+            async with anyio.create_task_group() as group:
+                group.start_soon(it.run)
+                await anyio.wait_all_tasks_blocked()
+                group.cancel_scope.cancel()
+    assert [(line["event"], line["targets"]) for line in lines] == [("tracing.lost", 3)]
+    assert shut == [True]
