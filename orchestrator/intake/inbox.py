@@ -304,7 +304,7 @@ async def _newest_order(items: Sequence[Item]) -> OrderSnapshot | None:
 
 def _log_fault(error: Exception, **place: str | None) -> None:
     """A bug is logged with its traceback. That the store is not there now, or another worker has the shop (its config
-    was reloaded meanwhile), is none: what was to be done stays due."""
+    was reloaded meanwhile), is not one: what was to be done stays due."""
     if (interrupted := store_errors(error)) is None:
         log.error("inbox.crashed", **place, exc_info=error)
     else:
