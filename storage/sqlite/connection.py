@@ -16,6 +16,7 @@ import anyio
 
 from storage.dialect import Dialect
 from storage.moves import Moves
+from storage.sqlite.at_once import AtOnce
 from storage.transaction import Published, Row, Value
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ DIALECT = Dialect(
 )
 """Neither rows nor the feed are locked: there is one writer, and it runs one transaction after the other."""
 
+_AT_ONCE = AtOnce()
 _NO_UTF_8 = "Could not decode to UTF-8"  # as sqlite3 says it
 
 BUSY_MS = 5000
@@ -82,11 +84,13 @@ class SqliteTransaction:
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """All rows of a SELECT."""
         try:
-            return self._run(sql, parameters).fetchall()
+            return _AT_ONCE.query(self._connection, sql, parameters)
         except sqlite3.OperationalError as error:
             if not str(error).startswith(_NO_UTF_8):
                 raise
             return self._damaged(sql, parameters)
+        except UnicodeEncodeError:  # as in _run
+            return _AT_ONCE.query(self._connection, sql, [_storable(value) for value in parameters])
 
     def _damaged(self, sql: str, parameters: Sequence[Value]) -> list[Row]:
         """All rows of a SELECT that finds text that is damaged: one row must not hold up the others."""
