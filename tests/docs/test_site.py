@@ -42,7 +42,7 @@ def test_every_page_is_on_the_site_no_link_is_dead_and_nothing_is_loaded_from_el
 
 
 def test_each_dead_link_is_an_error(tmp_path: Path) -> None:
-    dead = ["docs/nowhere.md", "docs/operate.md#nowhere", "orchestrator/nowhere.py"]
+    dead = ["examples/nowhere.md", "docs/operate.md#nowhere", "orchestrator/nowhere.py"]
     with (staged(tmp_path) / "CHANGELOG.md").open("a", encoding="utf-8") as page:
         page.write("".join(f"\n[dead]({link})\n" for link in dead))
 
