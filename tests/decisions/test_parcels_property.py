@@ -2,7 +2,8 @@
 
 - a number is recorded once, with the lines that it came with, and no line is in more parcels than there is of it;
 - the buyer hears once, and only when all of the order left or the last parcel was reported;
-- a target that was taken is reached, and what it reported is there, before and after a death.
+- a target that was taken is reached, and what it reported is there, before and after a death;
+- only an order in one step of which the process died time and again waits for a person, whose retry lets it go on.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.decisions import interventions
 from orchestrator.decisions.refusals import Refused
 from statemachines.machine import OrderState
 from statemachines.narrowing import Whole
@@ -73,11 +75,15 @@ def _drive(floor: Driven[Bazaar], runner: asyncio.Runner) -> None:
         floor.restart()
 
 
-def _settle(floor: Driven[Bazaar], runner: asyncio.Runner) -> None:
-    """Works until the order rests; what failed has another chance."""
+def _settle(floor: Driven[Bazaar], runner: asyncio.Runner, deaths: int = 0) -> None:
+    """Works until the order rests; what failed has another chance, and an order that was quarantined one by a person.
+    `deaths`: how often the process died."""
     for _ in range(MOST_ROUNDS):
         if not floor.draft().targets:
             return
+        if (problem := floor.row().problem) is not None and problem.type == "quarantined":
+            assert deaths >= floor.services.policy.recovery_limit
+            floor.change(interventions.retry)
         floor.now_ms += 10_000
         floor.services.admission.reset()
         _drive(floor, runner)
@@ -94,8 +100,14 @@ def _has_left(kept: Sequence[dict[str, Any]]) -> bool:
     return all(gone[line] == Decimal(count) for line, count in LINES.items())
 
 
+DEADLY = [({"number": "B-1", "lines": [{"id": "1"}], "last": True}, ("die", point)) for point in CRASH_POINTS]
+
+
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.booleans(), st.lists(st.tuples(parcels, st.one_of(st.none(), troubles)), max_size=6))
+@example(has_plugin=True, reports=DEADLY[:1] * 6)
+@example(has_plugin=False, reports=DEADLY[:1] * 5)
+@example(has_plugin=True, reports=[*DEADLY, *DEADLY[:2]])
 def test_whatever_comes_the_buyer_hears_once_and_no_parcel_is_lost(
     has_plugin: bool, reports: list[tuple[dict[str, Any], tuple[str, Any] | None]]
 ) -> None:
@@ -112,7 +124,7 @@ def test_whatever_comes_the_buyer_hears_once_and_no_parcel_is_lost(
                 floor.submit(target("shipped", parcel=parcel))
                 taken.append(parcel["number"])
             _drive(floor, runner)
-        _settle(floor, runner)
+        _settle(floor, runner, deaths=sum(trouble is not None and trouble[0] == "die" for _, trouble in reports))
         kept = _kept(floor)
         numbers = [each["number"] for each in kept]
         assert sorted(numbers) == sorted(set(taken)), "each number that was taken is there, once"
