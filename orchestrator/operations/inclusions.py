@@ -43,7 +43,7 @@ def included_of_order(tx: Transaction, order: Order, wanted: Collection[str]) ->
     """What is shown beside an order."""
     found: dict[str, str] = {}
     if "payload" in wanted:
-        found["payload"] = payload_text(get_payload(tx, order.shop, order.id))
+        found["payload"] = _on_one_line(payload_text(get_payload(tx, order.shop, order.id)))
     if "content" in wanted:
         found["content"] = _content_text(tx, order)
     return found
@@ -53,7 +53,7 @@ def included_of_event(tx: Transaction, event: Event, wanted: Collection[str]) ->
     """What is shown in an event's data; null where the event is about no order."""
     found: dict[str, str] = {}
     if "payload" in wanted:
-        found["payload"] = payload_text(payload_of(tx, event, is_platforms=False).text)
+        found["payload"] = _on_one_line(payload_text(payload_of(tx, event, is_platforms=False).text))
     if "content" in wanted:
         found["content"] = content_of_event(tx, event)
     return found
@@ -92,6 +92,12 @@ def within_bounds(rows: Iterable[tuple[T, Included]]) -> Iterator[tuple[T, Inclu
         size += sum(map(len, included.values()))
         if size >= MOST_BYTES:
             return
+
+
+def _on_one_line(json_text: str) -> str:
+    """Streams are read line by line, and a platform may indent what it sends. Lines end between values alone: within a
+    text their ends are escaped."""
+    return json_text.replace("\r", " ").replace("\n", " ")
 
 
 def _content_text(tx: Transaction, order: Order) -> str:

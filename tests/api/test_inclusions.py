@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from orchestrator.operations import inclusions
 from orchestrator.platforms.content_document import Content
-from storage.orders import insert_order
+from storage.orders import insert_order, save_payload
 from tests.api.bench import Bench, an_order, bench
 from tests.api.test_feed import next_event, streamed
 
@@ -102,6 +102,18 @@ async def test_a_kept_order_that_the_disk_damaged_is_shown_without_what_is_lost(
         said = "".join(capfd.readouterr())
         assert "payload.damaged" in said
         assert "fulfilld refresh acme 67890" in said
+
+
+@every_place
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+async def test_a_payload_of_many_lines_ends_no_line_of_a_stream(place: Callable[..., Any], end: str) -> None:
+    indented = json.dumps({"id": 67890, "note": f"one{end}two", "lines": [{"id": 1}]}, indent=2).replace("\n", end)
+    async with filled() as b:
+        await b.store.write(lambda tx: save_payload(tx, "acme", "67890", indented.encode(), 0, CONTENT))
+        first, *others = await place(b, "payload,content")
+        assert first["payload"] == {"id": 67890, "note": f"one{end}two", "lines": [{"id": 1}]}
+        assert first["content"]["currency"] == "EUR"
+        assert [each["payload"] for each in others] in ([], [{}], [{}, None])
 
 
 async def test_the_digits_of_a_payload_are_kept_in_every_place() -> None:
