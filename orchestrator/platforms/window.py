@@ -43,7 +43,7 @@ class Window:
     """The slots of one account. `longest_seconds` bounds one call: a call of a process that died under way is taken to
     have lasted that long. `path`: where the slots are kept, None: in memory.
 
-    All of it is synchronous and quick; nothing here raises OSError.
+    All of it is synchronous and quick; nothing here raises OSError. But for `room` it is for one thread.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Window:
         self._reported_limit: int | None = None
         self._slots: list[float] = []
         self._file = None if path is None else _open(path)
+        self._load()  # what a file has of before a reboot is put right, whoever looks first
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -89,8 +90,12 @@ class Window:
         return self._size
 
     def room(self) -> int:
-        """Slots that are free now."""
-        now, slots = self._load()
+        """Slots that are free now. Changes nothing, so it may be asked in any thread."""
+        now = self._monotonic()
+        try:
+            slots = self._kept()
+        except OSError:  # whoever takes the next slot sees to that
+            slots = self._slots
         return max(0, self._size - sum(until > now for until in slots))
 
     def seconds_until_free(self, promised: int = 0) -> float:
@@ -134,18 +139,23 @@ class Window:
     def _load(self) -> tuple[float, list[float]]:
         """The instant of the read, and when each slot falls free."""
         now = self._monotonic()
-        if self._file is not None:
-            try:
-                kept = os.pread(self._file, _LARGEST_FILE, 0)
-                self._slots = list(struct.unpack(f"{len(kept) // _SIZE}d", kept[: len(kept) // _SIZE * _SIZE]))
-            except OSError as error:
-                self._give_up(error)
+        try:
+            self._slots = self._kept()
+        except OSError as error:
+            self._give_up(error)
         # No slot is taken for longer than this: such an instant is of before a reboot, or was not written by us.
         latest = now + self._longest + self._seconds
         for n, until in enumerate(self._slots):
             if until > latest:
                 self._write(n, now + self._seconds)
         return now, self._slots
+
+    def _kept(self) -> list[float]:
+        """Raises OSError."""
+        if (file := self._file) is None:
+            return self._slots
+        kept = os.pread(file, _LARGEST_FILE, 0)
+        return list(struct.unpack(f"{len(kept) // _SIZE}d", kept[: len(kept) // _SIZE * _SIZE]))
 
     def _write(self, slot: int, until: float) -> None:
         if slot < len(self._slots):

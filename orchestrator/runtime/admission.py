@@ -127,10 +127,11 @@ class Admission:
 
     def _refill(self) -> None:
         now = self._monotonic()
-        self._tokens = min(
-            float(self.limits.burst), self._tokens + (now - self._refilled_at) * self.limits.rate_per_second
-        )
-        self._refilled_at = now
+        self._tokens, self._refilled_at = self._tokens_at(now), now
+
+    def _tokens_at(self, now: float) -> float:
+        gained = (now - self._refilled_at) * self.limits.rate_per_second
+        return min(float(self.limits.burst), self._tokens + gained)
 
     # -- results of calls ------------------------------------------------------------------------------------------
 
@@ -235,10 +236,10 @@ class Admission:
 
     @property
     def available(self) -> float:
-        """Permits at hand."""
-        self._refill()
-        room = self.meter.room()
-        return self._tokens if room is None else min(self._tokens, room)
+        """Permits at hand. Changes nothing: pages are made in other threads, which must not write over a permit that
+        is taken meanwhile."""
+        tokens, room = self._tokens_at(self._monotonic()), self.meter.room()
+        return tokens if room is None else min(tokens, room)
 
     def seconds_closed(self) -> float:
         """How long a Retry-After or an open circuit still keep calls from being admitted."""

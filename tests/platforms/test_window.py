@@ -7,7 +7,7 @@ import math
 import os
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,35 @@ def most_within(instants: list[float], seconds: float) -> int:
     """The most instants that any closed stretch of so many seconds has."""
     ordered = sorted(instants)
     return max((bisect_right(ordered, at + seconds) - n for n, at in enumerate(ordered)), default=0)
+
+
+class Interrupted(Stopwatch):
+    """While one thread has looked at it and goes on with what it saw, time passes and another thread does something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] | None = None
+
+    def __call__(self) -> float:
+        seen, meanwhile = self.now, self.meanwhile
+        if meanwhile is not None:
+            self.meanwhile = None
+            self.now += 1
+            meanwhile()
+        return seen
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_who_looks_how_much_is_left_frees_no_slot_that_is_taken_meanwhile(tmp_path: Path, is_kept: bool) -> None:
+    """Pages that show it are made in other threads."""
+    watch = Interrupted()
+    window = window_of(watch, tmp_path / "acme.calls" if is_kept else None, calls=1)
+    taken: list[int | None] = []
+    watch.meanwhile = lambda: taken.append(window.try_claim())
+    window.room()
+    assert taken == [0]
+    watch.now += SECONDS + 2  # the call may still be under way
+    assert window.try_claim() is None
 
 
 _PATTERN = st.lists(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import anyio
 import pytest
@@ -73,6 +74,25 @@ def test_a_burst_goes_at_once_and_then_the_rate_counts(watch: Stopwatch) -> None
     assert take_all(admission) == 2
     watch.now += 0.0625  # a half and a half make one
     assert take_all(admission) == 1
+
+
+def test_who_looks_how_many_permits_are_left_gives_none_back_that_is_taken_meanwhile(watch: Stopwatch) -> None:
+    """Pages that show it are made in other threads."""
+    taken: list[bool] = []
+
+    class LimitsAskedMeanwhile(Limits):
+        def __getattribute__(self, name: str) -> object:
+            if name == "rate_per_second" and not taken:
+                taken.append(False)
+                taken[0] = admission.try_acquire()
+            return super().__getattribute__(name)
+
+    plain = admission_of(watch).limits
+    admission = Admission(plain, watch)
+    admission.limits = LimitsAskedMeanwhile(**{each.name: getattr(plain, each.name) for each in fields(plain)})
+    assert admission.available > 0
+    assert taken == [True]
+    assert take_all(admission) == 2
 
 
 def test_permits_are_not_saved_beyond_the_burst(watch: Stopwatch) -> None:
