@@ -98,7 +98,8 @@ class DatabaseLock:
         try:
             ((is_ours,),) = session.execute(_TAKE).fetchall()
             if not is_ours:
-                holder, backend = _holder(session) or (Holder(), None)
+                # nobody: it ended since, and the next look takes the lock
+                holder, backend = _holder(session) or (Holder(), self._backend)
                 if backend is not None and backend == self._backend:
                     raise _StillOurs
                 raise StoreLocked(self._where, holder)
@@ -110,7 +111,7 @@ class DatabaseLock:
 
 
 class _StillOurs(Exception):
-    """The session that was cut off is not over yet for the server."""
+    """The session that was cut off was not over yet for the server."""
 
 
 def _holder(connection: Connection) -> tuple[Holder, int] | None:

@@ -1,8 +1,10 @@
 """The one connection that writes: a group in one transaction, and whether it was committed when nobody said so.
 
 A connection can break between the COMMIT and its answer. So each group moves the daemon's token in the table `writers`,
-in its own transaction; whoever connects anew moves it once more. That waits until the old transaction is over, so the
+in its own transaction; whoever connects anew moves it as well. That waits until the old transaction is over, so the
 token that is found then says whether it was committed, and one that comes late finds another token and does nothing.
+Groups move it by one and connections by much more (`_CONNECTED`): a connection may break before it hears of its own
+move, and the next one still sees how many groups were committed.
 """
 
 from __future__ import annotations
@@ -33,9 +35,10 @@ _LOOK_UP_SECONDS: Final = 30.0
 """How long whoever waits for a commit whose answer was lost is kept waiting for what became of it."""
 _LOOK_UP_EVERY_SECONDS: Final = 0.5
 
+_CONNECTED: Final = 1 << 32
 _REGISTER: Final = (
-    "INSERT INTO writers (name, token, began_at) VALUES (%s, 1, %s)"
-    " ON CONFLICT (name) DO UPDATE SET token = writers.token + 1 RETURNING token"
+    f"INSERT INTO writers (name, token, began_at) VALUES (%s, {_CONNECTED}, %s)"  # noqa: S608
+    f" ON CONFLICT (name) DO UPDATE SET token = writers.token + {_CONNECTED} RETURNING token"
 )
 _SINCE: Final = "SELECT cursor, shop, order_id, target, type FROM events WHERE cursor > %s ORDER BY cursor"
 
@@ -81,6 +84,8 @@ class Session:
         tries = 0
         while True:
             tries += 1
+            for pending in group:
+                pending.error = None  # of a run before, of which nothing was kept
             is_new = self._connection is None
             connection = self._connection or self._connect()
             try:
@@ -245,7 +250,7 @@ class Session:
                     why = "whether the last commit was kept is not known yet"
                     raise StoreUnavailable(f"{unavailable('writing', self.where, error)}; {why}") from lost
                 time.sleep(_LOOK_UP_EVERY_SECONDS)
-        is_kept = self._token - 1 == expected
+        is_kept = (self._token - expected) % _CONNECTED == 0
         log.warning("store.commit_looked_up", store=self.where, is_kept=is_kept, detail=" ".join(str(lost).split()))
         return is_kept
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from storage.events import append_event, event_rows, last_cursor, list_events
 from storage.identity import feed_id
 from storage.leases import acquire
 from storage.orders import get_order, insert_order, step_row
+from storage.postgres.connection import Connection
 from storage.records import Order
 from storage.store import Store, no_listener
 from storage.transaction import Published, Transaction
@@ -65,8 +67,13 @@ async def types(store: Store) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["no answer", "no request", "late request"])
-@pytest.mark.parametrize("what", ["change", "unit", "both"])
-async def test_a_commit_whose_answer_is_lost_is_done_once(url: str, short: Path, how: How, what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "registrations"), [("change", 0), ("unit", 0), ("both", 0), ("change", 1), ("unit", 1), ("unit", 2)]
+)
+async def test_a_commit_whose_answer_is_lost_is_done_once(
+    url: str, short: Path, how: How, what: str, registrations: int
+) -> None:
+    """However often the connection that looks it up breaks before it hears what it asked for."""
     server, published = postgres.server(), list[Published]()
     with way(short, server.folder) as road:
         through = f"postgresql://fulfilld@/{database_of(url)}?{urlencode({'host': short})}"
@@ -76,7 +83,7 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(url: str, short: Path,
             change = Change(
                 "acme", "1", 1, step_row(first), events=event_rows(NOW, "acme", "1", [("moved", None, None)])
             )
-            road.cut(how)
+            road.cut(how, registrations)
             async with anyio.create_task_group() as group:
                 if what != "unit":
                     group.start_soon(store.change, change)
@@ -91,6 +98,26 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(url: str, short: Path,
             found = await store.read(lambda tx: get_order(tx, "acme", "1"))
             assert found is not None
             assert found.version == first.version + ("moved" in wanted)
+
+
+async def test_a_unit_that_raised_and_was_kept_when_it_was_run_again_has_its_result(url: str, short: Path) -> None:
+    server, runs = postgres.server(), 0
+
+    def unit(tx: Transaction) -> str:
+        nonlocal runs
+        runs += 1
+        if runs <= 2:  # with the others, and by itself: then the COMMIT is lost
+            raise ValueError("not yet")
+        append_event(tx, NOW, "written")
+        return "done"
+
+    with way(short, server.folder) as road:
+        through = f"postgresql://fulfilld@/{database_of(url)}?{urlencode({'host': short})}"
+        async with open_store(through, NOW) as store:
+            await kept(store)
+            road.cut("no request")
+            assert await store.write(unit) == "done"
+            assert await types(store) == ["written"]
 
 
 async def again(call: Callable[[], Awaitable[T]]) -> T:
@@ -235,6 +262,34 @@ async def test_a_lock_that_was_cut_off_is_taken_again(url: str) -> None:
                 while engine.holder() is None:  # noqa: ASYNC110 - another session of the server tells it
                     await anyio.sleep(0.01)
             group.cancel_scope.cancel()
+    lock.release()
+
+
+async def test_a_lock_that_nobody_has_any_more_is_not_taken_for_lost(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session that was cut off may end between the look at its lock and the look at who has it."""
+    engine = engine_of(url)
+    lock, cut_off = engine.exclusive(lambda: NOW), engine_of(url).exclusive(lambda: NOW)
+    lock.acquire()
+    async with engine.open(NOW, on_commit=no_listener, on_group=no_listener) as store:
+        with postgres.server().away():
+            pass
+        cut_off.acquire()
+        looked = threading.Event()
+
+        def too_late(connection: Connection) -> None:
+            del connection
+            monkeypatch.undo()
+            cut_off.release()
+            looked.set()
+
+        monkeypatch.setattr("storage.postgres.lock._holder", too_late)
+        async with anyio.create_task_group() as group:
+            group.start_soon(store.watch, 0.01)
+            with anyio.fail_after(60):
+                while not looked.is_set() or engine.holder() is None:  # noqa: ASYNC110 - another thread and session
+                    await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+        await store.write(lambda tx: append_event(tx, NOW, "one"))
     lock.release()
 
 

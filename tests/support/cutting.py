@@ -13,7 +13,7 @@ How = Literal["no answer", "no request", "late request"]
 """What becomes of the COMMIT: the server does it and nobody hears of it; it never arrives; it arrives when the client
 has long connected anew."""
 
-_COMMIT = b"COMMIT"
+_COMMIT, _REGISTRATION = b"COMMIT", b"INSERT INTO writers"
 
 
 class Way:
@@ -25,12 +25,13 @@ class Way:
         self._listener.bind(str(folder / ".s.PGSQL.5432"))
         self._listener.listen()
         self._next: How | None = None
+        self._registrations = 0
         self.late = threading.Event()
         self.cuts = 0
 
-    def cut(self, how: How) -> None:
-        """The next COMMIT meets this."""
-        self._next = how
+    def cut(self, how: How, registrations: int = 0) -> None:
+        """The next COMMIT meets this; so many connections after it break before the server's first answer arrives."""
+        self._next, self._registrations = how, registrations
 
     def accept(self) -> None:
         """Until the listener is closed."""
@@ -49,6 +50,10 @@ class Way:
             server.connect(str(self._server))
             threading.Thread(target=_pass_on, args=(server, client), daemon=True).start()
             while data := client.recv(1 << 20):
+                if self._next is None and self._registrations and _REGISTRATION in data:
+                    self._registrations -= 1
+                    self._meet("no answer", client, server, data)
+                    break
                 if self._next is None or _COMMIT not in data:
                     server.sendall(data)
                     continue
