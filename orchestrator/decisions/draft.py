@@ -1,7 +1,8 @@
 """An order being decided on: its row and queue in memory, its pending changes, and their events.
 
 Deciding works on a draft and is pure; `save` writes everything that changed in the transaction it is given. Records are
-frozen, so a draft can be thrown away when its transaction fails.
+copied before they change, so a draft can be thrown away when its transaction fails and decided on again from where it
+began. `continuing` alone changes those that it is given: whoever asks it reads the order anew where that is stale.
 """
 
 from __future__ import annotations
