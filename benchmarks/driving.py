@@ -2,9 +2,10 @@
 
 All sides do the same four calls in sequence for each order (confirm, prepare, send, deliver), 64 orders at once,
 against the same sandbox process, in turns; the first of a cycle is another one each time. Times are taken by the
-sandbox's own ledger, from the end of the first quarter of a turn's orders to the end of the last: by then all targets
-are submitted. What submitting takes is measured by itself at the end and taken off the CPU (`scale` has how fast it
-is). Ratios are of turns of the same cycle.
+sandbox's own ledger and by its calls, whoever goes order by order or does the first call of all orders first: from the
+moment when a quarter of a turn's calls were done (by then all targets are submitted) to the last one, divided by the
+calls in between. CPU is that of the whole turn, divided by all its calls; what submitting takes the daemon is measured
+by itself at the end and taken off (`scale` has how fast it is). Ratios are of turns of the same cycle.
 
     python -m benchmarks driving peers
 """
@@ -12,7 +13,7 @@ is). Ratios are of turns of the same cycle.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,11 @@ import anyio
 from benchmarks.bare import STATES
 from benchmarks.machine import CALM, Cpu, load, watched
 from benchmarks.peers.installed import Peer
-from benchmarks.processes import ROOT, Sandbox, ledger, sandbox
-from benchmarks.sides import Bare, Ours, Side, ours, own_pids, theirs
+from benchmarks.processes import ROOT, Sandbox, sandbox, steps
+from benchmarks.sides import Bare, Ours, Side, Turn, ours, own_pids, theirs
 
 UVLOOP = {"use_uvloop": True}
-_TICK = 0.001  # seconds: what the sandbox's ledger can tell apart
+_TICK_MS = 1  # what the sandbox's ledger can tell apart
 
 
 @dataclass(frozen=True)
@@ -91,23 +92,36 @@ async def series(platform: Sandbox, sides: list[Side], size: Size) -> dict[str, 
         turns.append(turn)
     spare = next(parts)
     submitted = {side.name: await side.submit(spare) for side in sides if isinstance(side, Ours)}
-    ended = {call["order"]: call["ended_at_ms"] / 1000 for call in await ledger(platform.control, "deliver")}
-    steps = size.orders * len(STATES)
+    ended: dict[str, list[int]] = {}
+    for call in await steps(platform.control):
+        ended.setdefault(call["order"], []).append(call["ended_at_ms"])
     cycles = []
     for turn in turns:
         row = {}
         for name, (part, done, foreign) in turn.items():
-            times, cpu = sorted(ended[order] for order in part), done.cpu - submitted.get(name, Cpu())
-            begun = size.orders // 4
-            taken = {
-                "us": max(times[-1] - times[begun], _TICK) / (steps - 4 * (begun + 1)) * 1e6,
-                "loop_us": cpu.main / steps * 1e6,
-                "other_us": cpu.other / steps * 1e6,
-            }
-            counts = {f"{count}_a_step": value / steps for count, value in done.counts.items()}
-            row[name] = {key: round(value, 4) for key, value in {**taken, **counts, "foreign": foreign}.items()}
+            times = [at for order in part for at in ended[order]]
+            assert len(times) == len(part) * len(STATES), f"{name}: {len(times)} calls for {len(part)} orders"
+            taken = Turn(done.cpu - submitted.get(name, Cpu()), done.counts)
+            row[name] = {**figures(times, taken), "foreign": round(foreign, 4)}
         cycles.append(row)
     return {"orders": size.orders, "load": [began, load()], "cycles": cycles, **summary(cycles)}
+
+
+def figures(ended_at_ms: Iterable[int], taken: Turn) -> dict[str, float]:
+    """What a step took in a turn, in µs and as shares of what was counted, by when each call of the turn was done.
+
+    The first quarter of the calls is left out of the time: orders are submitted meanwhile. Calls are counted, not
+    orders that are over: who works breadth first has done most calls before the first order is over.
+    """
+    ended = sorted(ended_at_ms)
+    begun = len(ended) // 4
+    found = {
+        "us": max(ended[-1] - ended[begun - 1], _TICK_MS) / (len(ended) - begun) * 1e3,
+        "loop_us": taken.cpu.main / len(ended) * 1e6,
+        "other_us": taken.cpu.other / len(ended) * 1e6,
+        **{f"{count}_a_step": value / len(ended) for count, value in taken.counts.items()},
+    }
+    return {key: round(value, 4) for key, value in found.items()}
 
 
 def summary(cycles: list[dict[str, dict[str, float]]]) -> dict[str, Any]:

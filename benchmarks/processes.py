@@ -158,3 +158,8 @@ async def ledger(control: str, step: str) -> list[dict[str, Any]]:
     wrong = [call for call in calls if call["is_repeat"] or call["is_overlapping"] or not call["in_sequence"]]
     assert not wrong, wrong[:3]
     return calls
+
+
+async def steps(control: str) -> list[dict[str, Any]]:
+    """The calls of all steps that the sandbox has seen; AssertionError as `ledger`."""
+    return [call for step in ("confirm", "prepare", "send", "deliver") for call in await ledger(control, step)]

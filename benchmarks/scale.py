@@ -27,7 +27,7 @@ from benchmarks import asked
 from benchmarks.fill import Wanted, fill
 from benchmarks.lagged import noted
 from benchmarks.machine import cpu_of, load, watched
-from benchmarks.processes import Api, Daemon, Sandbox, daemon, ledger, sandbox
+from benchmarks.processes import Api, Daemon, Sandbox, daemon, ledger, sandbox, steps
 
 SHOPS = 200
 RATE = 5
@@ -121,11 +121,11 @@ async def _driving(running: Daemon, platform: Sandbox, size: Scale, began: float
         first = await _first_step(platform, began)
         await anyio.sleep(_SETTLE_SECONDS)
         since, before = time.time(), cpu_of(running.pid)
-        driven = len(await _steps(platform))
+        driven = len(await steps(platform.control))
         asked_for = await _asked(running, api, size)
         asked_for["loop_lag"] = _lag(running, since)
         seconds, taken = time.time() - since, (cpu_of(running.pid) - before).total
-        driven = len(await _steps(platform)) - driven
+        driven = len(await steps(platform.control)) - driven
     return {
         "first_step_seconds": round(first - began, 2),
         "driving": {
@@ -146,10 +146,6 @@ async def _first_step(platform: Sandbox, began: float) -> float:
                 if call["at_ms"] / 1000 > began:
                     return float(call["at_ms"] / 1000)
             await anyio.sleep(0.2)
-
-
-async def _steps(platform: Sandbox) -> list[Any]:
-    return [call for step in ("confirm", "prepare", "send", "deliver") for call in await ledger(platform.control, step)]
 
 
 async def _imported(running: Daemon, size: Scale) -> dict[str, Any]:

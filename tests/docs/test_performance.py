@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.driving import summary
+from benchmarks.driving import figures, summary
 from benchmarks.goals import GOALS
+from benchmarks.machine import Cpu
 from benchmarks.page import DATA, PAGE, PICTURES, SECTIONS, filled
 from benchmarks.pictures import pictures
+from benchmarks.sides import Turn
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / PAGE).read_text("utf-8")
@@ -71,6 +74,37 @@ def test_a_page_of_no_run_can_be_written() -> None:
 
 def test_no_path_and_no_host_is_in_the_data() -> None:
     assert not re.search(r"/tmp|/home|/work|\.db\b|://", json.dumps(RUNS))
+
+
+ORDERS, STEPS, AT_ONCE = 400, 4, 100
+
+
+@pytest.mark.parametrize(
+    "turn_of",
+    [
+        pytest.param(lambda order, step: STEPS * order + step, id="one order after another"),
+        pytest.param(lambda order, step: ORDERS * step + order, id="the first call of all orders first"),
+        pytest.param(
+            lambda order, step: STEPS * AT_ONCE * (order // AT_ONCE) + AT_ONCE * step + order % AT_ONCE,
+            id="a hundred at once",
+        ),
+    ],
+)
+def test_a_step_takes_as_long_in_whatever_order_the_calls_are_done(turn_of: Callable[[int, int], int]) -> None:
+    began, each = 1_700_000_000_000, 2  # milliseconds
+    ended = [began + each * turn_of(order, step) for order in range(ORDERS) for step in range(STEPS)]
+    both_cores = Turn(Cpu(main=3.2, other=3.2), {"commits": 160})
+    found = figures(ended, both_cores)
+    assert found == {"us": 2000, "loop_us": 2000, "other_us": 2000, "commits_a_step": 0.1}
+
+
+def test_a_slow_start_is_left_out_of_the_time_and_not_of_the_cpu() -> None:
+    ended = [10_000, 20_000, *range(20_010, 20_070, 10)]
+    assert figures(ended, Turn(Cpu(main=0.008))) == {"us": 10_000, "loop_us": 1_000, "other_us": 0}
+
+
+def test_a_turn_within_a_millisecond_took_one() -> None:
+    assert figures([5] * 4, Turn(Cpu()))["us"] == pytest.approx(1000 / 3, abs=0.001)
 
 
 def turn(us: float, loop_us: float = 100.0, other_us: float = 100.0, foreign: float = 0.0) -> dict[str, float]:
