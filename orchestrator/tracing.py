@@ -11,6 +11,7 @@ the exporter as the SDK would.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -117,6 +118,7 @@ def exporter_of(environ: Mapping[str, str], node: str) -> tuple[Export, Callable
             "tracing.unavailable", detail=type(error).__name__, remedy="look at the variables OTEL_EXPORTER_OTLP_*"
         )
         return None
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # else each try of a call that fails is a line
     usual = {"service.name": environ.get("OTEL_SERVICE_NAME") or "fulfilld"}
     resource = Resource.create({**usual, "service.version": __version__, "service.instance.id": node})
 

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from threading import Thread
 from typing import Final, NamedTuple
 
 import anyio
+import anyio.from_thread
+import anyio.lowlevel
 import structlog
 
 from orchestrator.operations.timeline import order_events
@@ -59,6 +64,8 @@ class Traces:
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS):
                 await self._send()
+            if self._waiting:
+                log.warning("tracing.lost", targets=len(self._waiting) + self._lost)
             self._shut()
 
     async def _send(self) -> None:
@@ -67,8 +74,7 @@ class Traces:
             lost, self._lost = self._lost, 0
             try:
                 spans = [span for each in ended for span in await self._spans(each)]
-                # a collector that hangs must hold up no end of the daemon
-                has_arrived = await anyio.to_thread.run_sync(self._export, spans, abandon_on_cancel=True)
+                has_arrived = await _aside(partial(self._export, spans))
             except anyio.get_cancelled_exc_class():
                 self._waiting.extendleft(reversed(ended))  # for the last two seconds; a span that comes twice is one
                 self._lost += lost
@@ -84,3 +90,20 @@ class Traces:
             lambda tx: [each for each in order_events(tx, ended.shop, ended.order) if each.target == ended.target]
         )
         return spans_of(events) if events else []
+
+
+async def _aside(export: Callable[[], bool]) -> bool:
+    """What the call returns. The process does not wait for its thread, as it does for anyio's: a collector that hangs
+    holds up no end of the daemon."""
+    done, outcome, token = anyio.Event(), [], anyio.lowlevel.current_token()
+
+    def work() -> None:
+        try:
+            outcome.append(export())
+        finally:
+            with suppress(anyio.RunFinishedError):
+                anyio.from_thread.run_sync(done.set, token=token)
+
+    Thread(target=work, name="traces", daemon=True).start()
+    await done.wait()
+    return outcome == [True]

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import anyio
+import anyio.from_thread
+import anyio.lowlevel
 import pytest
 import structlog.testing
 
@@ -120,8 +123,10 @@ async def test_each_target_that_ends_is_sent_with_its_own_events_alone() -> None
 
     def export(spans: Sequence[Span]) -> bool:
         sent.extend(spans)
-        anyio.from_thread.run_sync(arrived.set)
+        anyio.from_thread.run_sync(arrived.set, token=token)
         return True
+
+    token = anyio.lowlevel.current_token()
 
     async with bench(an_order()) as b, anyio.create_task_group() as group:
         it = Traces(b.store, export, lambda: None)
@@ -150,3 +155,30 @@ async def test_a_collector_that_takes_nothing_costs_traces_and_a_line_of_the_log
                 group.cancel_scope.cancel()
     assert [(line["event"], line["targets"]) for line in lines] == [("tracing.lost", 3)]
     assert shut == [True]
+
+
+async def test_a_collector_that_hangs_holds_up_no_end() -> None:
+    """The thread that waits for it is none that the process waits for, and what it had is offered once more."""
+    may_go_on = threading.Event()
+    offered: list[bool] = []
+    has_begun, has_ended, token = anyio.Event(), anyio.Event(), anyio.lowlevel.current_token()
+
+    def hang(_: Sequence[Span]) -> bool:
+        offered.append(threading.current_thread().daemon)
+        anyio.from_thread.run_sync(has_begun.set, token=token)
+        return may_go_on.wait(60)
+
+    async with bench(an_order()) as b:
+        it = Traces(b.store, hang, has_ended.set)
+        it.note([await ended(b, "tgt_1")])
+        async with anyio.create_task_group() as group:
+            group.start_soon(it.run)
+            with anyio.fail_after(20):
+                await has_begun.wait()
+            with structlog.testing.capture_logs() as lines:
+                group.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await has_ended.wait()
+    may_go_on.set()
+    assert [(line["event"], line["targets"]) for line in lines] == [("tracing.lost", 1)]
+    assert offered == [True, True]
