@@ -17,7 +17,9 @@ class Dialect:
     by their key; `text_type` is what a column of text is there. `barrier` stands before a column that must not use an
     index, `index_hint` behind a table that is to be read by an index, whose name it has a place for. `row_lock` ends a
     SELECT whose rows nobody may change before the transaction ends. `feed_claim` is a statement that makes every other
-    transaction with events wait for the end of this one; None where writes never overlap.
+    transaction with events wait for the end of this one; None where writes never overlap. `all_columns` is a query for
+    every table, column and place of it in the primary key (0: none); `renumber` makes identities go on behind those
+    that are there.
     """
 
     types: Mapping[str, str]
@@ -26,6 +28,8 @@ class Dialect:
     index_hint: str = ""
     row_lock: str = ""
     feed_claim: str | None = None
+    all_columns: str = ""
+    renumber: tuple[str, ...] = ()
 
     def unindexed(self, column: str) -> str:
         """A column for a condition that the query planner must not choose an index for."""

@@ -47,6 +47,20 @@ def mark_restored(tx: Transaction, now_ms: int) -> None:
     tx.execute("UPDATE store_identity SET restored_at = ?", (now_ms,))
 
 
+def forgotten_of(tx: Transaction) -> int:
+    """The newest cursor that retention has deleted."""
+    found: int = tx.query("SELECT forgotten FROM store_identity")[0][0]
+    return found
+
+
+def take_identity(tx: Transaction, identity: Identity, place: str | None, forgotten: int) -> None:
+    """This is the store of that identity from now on, at `place`. On which machine, its next start says."""
+    tx.execute(
+        "UPDATE store_identity SET feed = ?, host = NULL, place = ?, copied_at = ?, restored_at = ?, forgotten = ?",
+        (identity.feed, place, identity.copied_at, identity.restored_at, forgotten),
+    )
+
+
 def mark_copy(tx: Transaction, now_ms: int) -> None:
     """Marks the store as a copy, for whoever starts a daemon on it."""
     tx.execute("UPDATE store_identity SET copied_at = ?", (now_ms,))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import to_json
+
+T = TypeVar("T")
 
 dump_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 """A value as compact JSON text."""
@@ -53,3 +56,12 @@ def load_array(text: str) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError(f"expected a JSON array, found {type(value).__name__}")
     return value
+
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(value: T) -> T | str:
+    """A value whose text has no lone surrogate and no zero byte, which not every database takes: they become the sign
+    for what is not known. A platform's cut emoji must not stop a whole sync."""
+    return _UNSTORABLE.sub("\ufffd", value) if isinstance(value, str) else value

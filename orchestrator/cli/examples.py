@@ -75,6 +75,9 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "webhooks": ("fulfilld webhooks acme", "fulfilld webhooks acme --register https://hooks.example"),
     "auth-url": (f"fulfilld auth-url {_ONE}",),
     "backup": ("fulfilld backup /var/backups/fulfilld.db",),
+    "migrate-store": (
+        "fulfilld migrate-store sqlite:////var/lib/fulfilld/fulfilld.db postgresql://fulfilld@db.example/fulfilld",
+    ),
     "sandbox": ("fulfilld sandbox --orders 50 > config.json", "fulfilld sandbox --fault drop_after=0.1 --latency 50"),
     "demo": ("fulfilld demo", "fulfilld demo --orders 100 --keep"),
     "completion": (

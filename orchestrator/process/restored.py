@@ -25,6 +25,7 @@ from storage.engines import Engine
 from storage.events import append_event
 from storage.identity import Identity, mark_restored, read_identity, settle_identity
 from storage.jobs import end_all_jobs
+from storage.moving import refuse_half
 from storage.orders import forget_observations
 from storage.shops import list_shops, pause_for_restore, resume_shop
 from storage.store import Store
@@ -62,11 +63,13 @@ async def settle(
 ) -> None:
     """Makes the store this daemon's own; `shops` are the configured ones with their platforms.
 
-    With `is_driven` a store that took another one's place is worked on at once, and what waits for that goes on.
+    Raises NotMoved for a store that a move was not finished in. With `is_driven` a store that took another one's place
+    is worked on at once, and what waits for that goes on.
     """
 
     def unit(tx: Transaction) -> tuple[str | None, list[str]]:
         found = read_identity(tx)
+        refuse_half(found)
         why, now = _why_another(found, here), clock.now_ms()
         settle_identity(tx, chance.feed_id() if why is not None else found.feed, here.host or found.host, here.place)
         if why is not None:

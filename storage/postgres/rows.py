@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg import pq
 
-from storage.postgres.spelling import numbered, storable, table_of
+from storage.postgres.spelling import numbered, table_of
+from storage.text import storable
 from storage.transaction import Value
 
 if TYPE_CHECKING:

@@ -5,22 +5,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from storage.transaction import Value
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
 
 @lru_cache(maxsize=1024)
 def numbered(sql: str) -> str:
     """A statement with its places numbered. A question mark never stands in a text of ours."""
     parts = sql.split("?")
     return "".join(f"{part}${number}" for number, part in enumerate(parts[:-1], 1)) + parts[-1]
-
-
-def storable(value: Value) -> Value:
-    """Text without lone surrogates and zero bytes, which the database does not take: a platform's cut emoji must not
-    stop the whole sync."""
-    return _UNSTORABLE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 @lru_cache(maxsize=256)

@@ -21,6 +21,15 @@ from storage.transaction import Published, Row, Value
 
 T = TypeVar("T")
 
+# identities go on by themselves, but for those of a feed whose newest events were deleted
+_FEED_IS_KNOWN = (
+    "INSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0"
+    " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')"
+)
+_FEED_GOES_ON = (
+    "UPDATE sqlite_sequence SET seq = max(seq, (SELECT forgotten FROM store_identity)) WHERE name = 'events'"
+)
+
 DIALECT = Dialect(
     types={
         "identity": "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -30,6 +39,11 @@ DIALECT = Dialect(
     },
     barrier="+",  # a unary plus: the column is an expression then, which no index is of
     index_hint=" INDEXED BY {}",
+    all_columns=(
+        "SELECT m.name, c.name, c.pk FROM sqlite_master m JOIN pragma_table_info(m.name) c"
+        " WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY m.name, c.cid"
+    ),
+    renumber=(_FEED_IS_KNOWN, _FEED_GOES_ON),
 )
 """Neither rows nor the feed are locked: there is one writer, and it runs one transaction after the other."""
 

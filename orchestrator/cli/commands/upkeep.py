@@ -48,6 +48,28 @@ def backup(
     sys.stdout.write(f"{file} has a copy of {source.place}, {file.stat().st_size:,} bytes\n")
 
 
+def migrate_store(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM_URL", help="The store as storage.url names it.", show_default=False)
+    ],
+    target: Annotated[str, typer.Argument(metavar="TO_URL", help="A new, empty store.", show_default=False)],
+) -> None:
+    """Move a store that no daemon works on to another engine, verified. Killed midway, run it again."""
+    import anyio
+
+    from orchestrator.cli.failures import Failure
+    from orchestrator.cli.moving import move_store, stores_of
+    from storage.errors import StoreError
+
+    engines = stores_of(source, target)
+    try:
+        moved = anyio.run(move_store, *engines)
+    except StoreError as error:
+        raise Failure(str(error)) from None
+    sys.stdout.write(f"{sum(table.rows for table in moved):,} rows are in {engines[1].url}, as they were.\n")
+    sys.stdout.write("Name it in storage.url and start the daemon; the old store counts as a copy from now on.\n")
+
+
 def auth_url(
     platform: Annotated[str, typer.Argument(metavar="PLATFORM", help="As the config names it.", show_default=False)],
     scope: Annotated[

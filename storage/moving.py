@@ -1,0 +1,173 @@
+"""Moves a store that no daemon works on to another engine: every row, verified, and begun again where it was killed.
+
+Rows go over in the order of their keys, so whoever begins again goes on behind the last key that arrived. Until all is
+verified the new store says in its identity that it is not whole, and no daemon starts on it (`refuse_half`). Then it
+takes over the identity of the old one, so the feed goes on, and the old one becomes a copy of it: a daemon that is
+started there by mistake drives nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from storage.errors import StoreError
+from storage.identity import Identity, forgotten_of, mark_copy, read_identity, take_identity
+from storage.store import Store
+from storage.text import storable
+from storage.transaction import Row, Transaction
+
+BATCH: Final = 200
+"""So many rows are read and written at once."""
+
+_UNFINISHED: Final = "an unfinished move from feed "
+_NOT_MOVED: Final = {"schema_migrations", "store_identity", "writers"}
+_OF_A_DAEMON: Final = ("orders", "events", "shops", "targets")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its columns, and those of its primary key."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What of a table has arrived: `rows`, and the digest of them all."""
+
+    table: str
+    rows: int
+    digest: str
+
+
+class NotMoved(StoreError):
+    """A store cannot be moved, or did not arrive as it was."""
+
+
+def refuse_half(found: Identity) -> None:
+    """Raises NotMoved for a store that a move did not come to its end in."""
+    if (found.place or "").startswith(_UNFINISHED):
+        raise NotMoved("a move into this store was not finished; run `fulfilld migrate-store` again")
+
+
+async def move(
+    source: Store, target: Store, places: tuple[str, str], now_ms: int, on_table: Callable[[Moved], object]
+) -> list[Moved]:
+    """Moves everything from one store to the other. `places`: of both, as `Engine.place`. `on_table` is called with
+    each table that has arrived. Raises NotMoved, StoreUnavailable."""
+    identity = await source.read(read_identity)
+    if await target.write(lambda tx: _is_there(tx, identity)):
+        await source.write(lambda tx: mark_copy(tx, now_ms))  # it was killed just before
+        return []
+    tables = await source.read(_tables)
+    known = {table.name: table for table in await target.read(_tables)}
+    moved = []
+    for table in tables:
+        if set(known[table.name].columns) != set(table.columns):
+            raise NotMoved(f"the table {table.name} has other columns in the new store; use the same version for both")
+        await _copy(source, target, table)
+        moved.append(await _verified(source, target, table))
+        on_table(moved[-1])
+    forgotten = await source.read(forgotten_of)
+    was_elsewhere = identity.place not in (None, places[0])
+    place = identity.place if was_elsewhere else places[1]  # a copy that nobody has started is one there, too
+
+    def finish(tx: Transaction) -> None:
+        take_identity(tx, identity, place, forgotten)
+        for statement in tx.dialect.renumber:
+            tx.execute(statement)
+
+    await target.write(finish)
+    await source.write(lambda tx: mark_copy(tx, now_ms))
+    return moved
+
+
+def _is_there(tx: Transaction, source: Identity) -> bool:
+    """Whether a store has arrived whole already; marks one that is empty as half moved. Raises NotMoved for one that
+    has something else."""
+    found, unfinished = read_identity(tx), _UNFINISHED + source.feed
+    if found.feed == source.feed and found.place != unfinished:
+        return True
+    if found.place == unfinished:
+        return False
+    if found.place is not None or any(tx.query(f"SELECT 1 FROM {name} LIMIT 1") for name in _OF_A_DAEMON):  # noqa: S608
+        raise NotMoved("the new store is not empty; name one that no daemon has worked on")
+    tx.execute("UPDATE store_identity SET place = ?", (unfinished,))
+    return False
+
+
+def _tables(tx: Transaction) -> list[Table]:
+    found: dict[str, tuple[list[str], dict[int, str]]] = {}
+    for table, column, place in tx.query(tx.dialect.all_columns):
+        columns, key = found.setdefault(table, ([], {}))
+        columns.append(column)
+        if place:
+            key[place] = column
+    return [
+        Table(name, tuple(columns), tuple(key[place] for place in sorted(key)))
+        for name, (columns, key) in sorted(found.items())
+        if name not in _NOT_MOVED
+    ]
+
+
+async def _copy(source: Store, target: Store, table: Table) -> None:
+    last = await target.read(lambda tx: _last_key(tx, table))
+    async for rows in _batches(source, table, last):
+        await target.write(lambda tx, rows=rows: _insert(tx, table, rows))  # type: ignore[misc]
+
+
+async def _verified(source: Store, target: Store, table: Table) -> Moved:
+    before, after = [await _summed(store, table) for store in (source, target)]
+    if before != after:
+        raise NotMoved(
+            f"the table {table.name} did not arrive as it was ({before.rows:,} rows, {after.rows:,} arrived); empty "
+            "the new store and move once more"
+        )
+    return after
+
+
+async def _summed(store: Store, table: Table) -> Moved:
+    digest, count = hashlib.blake2b(digest_size=16), 0
+    async for rows in _batches(store, table, None):
+        count += len(rows)
+        for row in rows:
+            digest.update(repr([storable(value) for value in row]).encode())
+    return Moved(table.name, count, digest.hexdigest())
+
+
+async def _batches(store: Store, table: Table, after: Row | None) -> AsyncIterator[list[Row]]:
+    while rows := await store.read(lambda tx, after=after: _page(tx, table, after)):  # type: ignore[misc]
+        yield rows
+        after = _key_of(table, rows[-1])
+
+
+def _page(tx: Transaction, table: Table, after: Row | None) -> list[Row]:
+    key = ", ".join(table.key)
+    where = "" if after is None else f" WHERE ({key}) > ({', '.join('?' * len(table.key))})"
+    sql = f"SELECT {_named(table.columns)} FROM {table.name}{where} ORDER BY {key} LIMIT ?"  # noqa: S608
+    return tx.query(sql, [*(after or ()), BATCH])
+
+
+def _last_key(tx: Transaction, table: Table) -> Row | None:
+    order = ", ".join(f"{column} DESC" for column in table.key)
+    rows = tx.query(f"SELECT {_named(table.key)} FROM {table.name} ORDER BY {order} LIMIT 1")  # noqa: S608
+    return rows[0] if rows else None
+
+
+def _insert(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
+    places = ", ".join([f"({', '.join('?' * len(table.columns))})"] * len(rows))
+    sql = f"INSERT INTO {table.name} ({_named(table.columns)}) VALUES {places}"  # noqa: S608
+    tx.execute(sql, [value for row in rows for value in row])
+
+
+def _key_of(table: Table, row: Row) -> Row:
+    return tuple(row[table.columns.index(column)] for column in table.key)
+
+
+def _named(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)

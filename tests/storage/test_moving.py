@@ -1,0 +1,152 @@
+"""A store moves whole from engine to engine: nothing is lost, its feed goes on, and the old one drives nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.moving import move_store, stores_of
+from orchestrator.clock import Chance, Clock
+from orchestrator.process.restored import Here, settle
+from orchestrator.testing import postgres
+from orchestrator.testing.engine_suite.samples import FULL_ORDER, FULL_TARGET, order
+from orchestrator.testing.engine_suite.scratch import NOW, SCRATCH
+from storage import moving
+from storage.counts import wrong_counts
+from storage.engines import engine_of, open_store
+from storage.events import append_event, last_cursor, list_events
+from storage.identity import keep_forgotten, read_identity, settle_identity
+from storage.leases import acquire
+from storage.moving import NotMoved
+from storage.order_search import list_orders
+from storage.orders import get_kept, get_payload, insert_order
+from storage.shops import list_shops
+from storage.targets import get_target, insert_target
+from storage.transaction import Transaction
+from storage.webhooks import Arrival, add_webhook, due_webhooks
+
+WAYS = [("sqlite", "postgresql"), ("postgresql", "sqlite"), ("sqlite", "sqlite"), ("postgresql", "postgresql")]
+
+
+@pytest.fixture(params=WAYS, ids="-".join)
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The URLs of the old and the new store."""
+    urls = []
+    for number, name in enumerate(request.param):
+        (folder := tmp_path / str(number)).mkdir()
+        urls.append(SCRATCH[name](folder))
+    yield urls[0], urls[1]
+    postgres.server().forget()
+
+
+def _fill(tx: Transaction) -> None:
+    acquire(tx, "acme", "example", "here")
+    payload = b'{"items": [{"id": 1}], "title": "\xc5\x81"}' * 40
+    insert_order(tx, FULL_ORDER, payload, {"lines": [1], "text": "Łódź \0"})
+    for number in range(7):
+        insert_order(tx, order(f"o{number}"), b"{}")
+        append_event(tx, NOW, "seen", shop="acme", order=f"o{number}", data={"n": number})
+    insert_target(tx, replace(FULL_TARGET, order=FULL_ORDER.id), "key", "hash")
+    insert_target(tx, replace(FULL_TARGET, id="t-open", order="o1", finished_at=None), None, None)
+    add_webhook(tx, Arrival("acme", "hint", None, None, None, None, b"\0\xff"), NOW)
+    tx.execute("DELETE FROM events WHERE cursor > 5")
+    keep_forgotten(tx, 7)
+
+
+async def _everything(url: str) -> list[object]:
+    def unit(tx: Transaction) -> list[object]:
+        return [
+            list_orders(tx, 0, 99),
+            [(get_payload(tx, "acme", each.id), get_kept(tx, "acme", each.id)) for each in list_orders(tx, 0, 99)],
+            [get_target(tx, name) for name in ("t-full", "t-open")],
+            list_events(tx, 0, 99),
+            last_cursor(tx),
+            list_shops(tx),
+            due_webhooks(tx, "acme", NOW, 9, 99),
+            wrong_counts(tx).shops,
+            read_identity(tx).feed,
+        ]
+
+    async with open_store(url, NOW) as store:
+        return await store.read(unit)
+
+
+async def _filled(url: str) -> None:
+    async with open_store(url, NOW) as store:
+        await store.write(_fill)
+        found = await store.read(read_identity)
+        await store.write(lambda tx: settle_identity(tx, found.feed, None, engine_of(url).place))
+
+
+async def test_everything_arrives_and_goes_on(stores: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "BATCH", 3)
+    old, new = stores
+    await _filled(old)
+    before = await _everything(old)
+    moved = await move_store(*stores_of(old, new))
+    assert {each.table: each.rows for each in moved}["orders"] == 8
+    assert await _everything(new) == before
+    async with open_store(new, NOW) as store:
+        here = Here.of(engine_of(new))
+        await settle(store, here, {}, Clock(), Chance(), is_driven=False)
+        assert [shop.paused_by for shop in await store.read(list_shops)] == [None], "it is the same store"
+        assert await store.write(lambda tx: append_event(tx, NOW, "next")) == 8, "cursors go on"
+        last = max(each.seq for each in await store.read(lambda tx: list_orders(tx, 0, 99)))
+        assert (await store.write(lambda tx: insert_order(tx, order("new"), b"{}"))).seq > last
+    async with open_store(old, NOW) as store:
+        await settle(store, Here.of(engine_of(old)), {}, Clock(), Chance(), is_driven=False)
+        assert [shop.paused_by for shop in await store.read(list_shops)] == ["restore"], "it drives nothing"
+
+
+async def test_a_move_that_was_killed_goes_on_and_no_daemon_starts_before(
+    stores: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "BATCH", 2)
+    old, new = stores
+    await _filled(old)
+    before = await _everything(old)
+    inserts = 0
+    insert = moving._insert
+
+    def killing(*arguments: object) -> None:
+        nonlocal inserts
+        inserts += 1
+        if inserts >= 7:  # a unit that fails is tried once more
+            raise KeyError("it was killed here")
+        insert(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(moving, "_insert", killing)
+    with pytest.raises(BaseExceptionGroup):
+        await move_store(*stores_of(old, new))
+    monkeypatch.setattr(moving, "_insert", insert)
+    async with open_store(new, NOW) as store:
+        with pytest.raises(NotMoved, match="run `fulfilld migrate-store` again"):
+            await settle(store, Here.of(engine_of(new)), {}, Clock(), Chance(), is_driven=False)
+    await move_store(*stores_of(old, new))
+    assert await _everything(new) == before
+    assert await move_store(*stores_of(old, new)) == [], "it is there"
+
+
+async def test_a_store_that_is_in_use_or_not_empty_is_left_alone(stores: tuple[str, str]) -> None:
+    old, new = stores
+    await _filled(old)
+    async with open_store(new, NOW) as store:
+        await store.write(lambda tx: append_event(tx, NOW, "own"))
+    with pytest.raises(NotMoved, match="not empty"):
+        await move_store(*stores_of(old, new))
+
+
+async def test_a_row_that_arrived_otherwise_is_found(stores: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = stores
+    await _filled(old)
+    insert = moving._insert
+
+    def losing(tx: Transaction, table: moving.Table, rows: list[tuple[object, ...]]) -> None:
+        insert(tx, table, rows[1:] if table.name == "orders" else rows)
+
+    monkeypatch.setattr(moving, "_insert", losing)
+    with pytest.raises(NotMoved, match="orders did not arrive"):
+        await move_store(*stores_of(old, new))
