@@ -255,12 +255,17 @@ class Session:
         return is_kept
 
     def _published_since(self, group: Sequence[Pending[Any]]) -> list[Published]:
-        """What there is to publish of a group that was committed without an answer: all that came since."""
+        """What there is to publish of a group that was committed without an answer: all that came since. Nothing where
+        the connection breaks again: whoever waits for events looks now and then, and the group is no failure."""
         for pending in group:
             if pending.change is not None:
                 pending.result = True
         assert self._connection is not None
-        found = self._connection.execute(_SINCE, (self._newest,)).fetchall()
+        try:
+            found = self._connection.execute(_SINCE, (self._newest,)).fetchall()
+        except psycopg.Error as error:
+            log.warning("store.commit_not_published", store=self.where, detail=" ".join(str(error).split()))
+            return []
         return [Published(*row) for row in found]
 
 

@@ -29,7 +29,7 @@ from storage.postgres.connection import Connection
 from storage.records import Order
 from storage.store import Store, no_listener
 from storage.transaction import Published, Transaction
-from tests.support.cutting import How, way
+from tests.support.cutting import LOOK_BACK, REGISTRATION, How, way
 
 T = TypeVar("T")
 
@@ -68,10 +68,16 @@ async def types(store: Store) -> list[str]:
 
 @pytest.mark.parametrize("how", ["no answer", "no request", "late request"])
 @pytest.mark.parametrize(
-    ("what", "registrations"), [("change", 0), ("unit", 0), ("both", 0), ("change", 1), ("unit", 1), ("unit", 2)]
+    ("what", "then"),
+    [
+        *((what, []) for what in ("change", "unit", "both")),
+        ("change", [REGISTRATION]),
+        ("unit", [REGISTRATION]),
+        ("unit", [REGISTRATION, REGISTRATION]),
+    ],
 )
 async def test_a_commit_whose_answer_is_lost_is_done_once(
-    url: str, short: Path, how: How, what: str, registrations: int
+    url: str, short: Path, how: How, what: str, then: list[bytes]
 ) -> None:
     """However often the connection that looks it up breaks before it hears what it asked for."""
     server, published = postgres.server(), list[Published]()
@@ -83,7 +89,7 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(
             change = Change(
                 "acme", "1", 1, step_row(first), events=event_rows(NOW, "acme", "1", [("moved", None, None)])
             )
-            road.cut(how, registrations)
+            road.cut(how, then)
             async with anyio.create_task_group() as group:
                 if what != "unit":
                     group.start_soon(store.change, change)
@@ -98,6 +104,20 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(
             found = await store.read(lambda tx: get_order(tx, "acme", "1"))
             assert found is not None
             assert found.version == first.version + ("moved" in wanted)
+
+
+async def test_what_was_kept_is_not_reported_as_failed_where_nobody_can_say_what_was_published(
+    url: str, short: Path
+) -> None:
+    """Who waits for events looks now and then: an ERP that is told of a failure sends its target again."""
+    with way(short, postgres.server().folder) as road:
+        through = f"postgresql://fulfilld@/{database_of(url)}?{urlencode({'host': short})}"
+        async with open_store(through, NOW) as store:
+            await kept(store)
+            road.cut("no answer", [LOOK_BACK])
+            assert await store.write(lambda tx: append_event(tx, NOW, "written")) == 1
+            await store.write(lambda tx: append_event(tx, NOW, "after"))
+            assert await types(store) == ["written", "after"]
 
 
 async def test_a_unit_that_raised_and_was_kept_when_it_was_run_again_has_its_result(url: str, short: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,9 @@ How = Literal["no answer", "no request", "late request"]
 """What becomes of the COMMIT: the server does it and nobody hears of it; it never arrives; it arrives when the client
 has long connected anew."""
 
-_COMMIT, _REGISTRATION = b"COMMIT", b"INSERT INTO writers"
+REGISTRATION, LOOK_BACK = b"INSERT INTO writers", b"SELECT cursor, shop"
+"""The words of whoever connects anew, and of whoever asks what was published meanwhile."""
+_COMMIT = b"COMMIT"
 
 
 class Way:
@@ -25,13 +27,13 @@ class Way:
         self._listener.bind(str(folder / ".s.PGSQL.5432"))
         self._listener.listen()
         self._next: How | None = None
-        self._registrations = 0
+        self._then: list[bytes] = []
         self.late = threading.Event()
         self.cuts = 0
 
-    def cut(self, how: How, registrations: int = 0) -> None:
-        """The next COMMIT meets this; so many connections after it break before the server's first answer arrives."""
-        self._next, self._registrations = how, registrations
+    def cut(self, how: How, then: Iterable[bytes] = ()) -> None:
+        """The next COMMIT meets this; behind it the answers to these words are lost as well, one after the other."""
+        self._next, self._then = how, list(then)
 
     def accept(self) -> None:
         """Until the listener is closed."""
@@ -50,8 +52,8 @@ class Way:
             server.connect(str(self._server))
             threading.Thread(target=_pass_on, args=(server, client), daemon=True).start()
             while data := client.recv(1 << 20):
-                if self._next is None and self._registrations and _REGISTRATION in data:
-                    self._registrations -= 1
+                if self._next is None and self._then and self._then[0] in data:
+                    del self._then[0]
                     self._meet("no answer", client, server, data)
                     break
                 if self._next is None or _COMMIT not in data:
