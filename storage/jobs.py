@@ -7,14 +7,15 @@ leaves nothing out, and so does a second node.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from storage.damage import salvaged
 from storage.records import Json
-from storage.rows import Columns
+from storage.rows import Columns, DamagedRow
 from storage.text import dump_json, load_array, load_object
-from storage.transaction import Transaction
+from storage.transaction import Row, Transaction
 
 PIECE: Final = 100
 """So many orders are in a piece at most."""
@@ -53,7 +54,15 @@ class Piece:
     orders: list[str]
 
 
-_JOB = Columns(Job, readers={"wanted": load_object, "refusals": load_object})
+def _load_refusals(text: str) -> dict[str, dict[str, Json]]:
+    found = load_object(text)
+    for each in found.values():
+        if [type(each[name]) for name in ("count", "detail", "shop")] != [int, str, str]:
+            raise ValueError("a refusal has a count, a detail and a shop")
+    return found
+
+
+_JOB = Columns(Job, readers={"wanted": load_object, "refusals": _load_refusals})
 _PIECE = Columns(Piece, readers={"orders": load_array})
 
 
@@ -89,10 +98,23 @@ def add_job(tx: Transaction, job: Job, orders: Sequence[tuple[str, str]]) -> Non
         tx.insert_many("INSERT INTO job_pieces (job, shop, orders) VALUES (?, ?, ?)", rows)
 
 
-def get_job(tx: Transaction, job: str) -> Job | None:
-    """One job, None if there is none. Raises DamagedRow."""
+def read_job(row: Row) -> Job:
+    """A row as what a job is carried out by. Raises DamagedRow."""
+    return _JOB.read(row)
+
+
+def show_job(row: Row) -> Job:
+    """As `read_job`, to be shown and ended only: a damaged one as far as it can be read."""
+    try:
+        return _JOB.read(row)
+    except DamagedRow:
+        return salvaged(_JOB, row, "job.damaged", {"wanted": {}, "refusals": {}}, job=row[0])[0]
+
+
+def get_job(tx: Transaction, job: str, read: Callable[[Row], Job] = show_job) -> Job | None:
+    """One job, None if there is none; `read`: or `read_job`, which raises DamagedRow."""
     rows = tx.query(f"SELECT {_JOB.sql} FROM jobs WHERE id = ?", (job,))  # noqa: S608
-    return _JOB.read(rows[0]) if rows else None
+    return read(rows[0]) if rows else None
 
 
 def job_action(tx: Transaction, job: str) -> str | None:
@@ -102,10 +124,10 @@ def job_action(tx: Transaction, job: str) -> str | None:
 
 
 def list_jobs(tx: Transaction, before: int, limit: int) -> list[Job]:
-    """Jobs with `seq` below `before` (0: all), newest first. Raises DamagedRow."""
+    """Jobs with `seq` below `before` (0: all), newest first, to be shown (`show_job`)."""
     where, values = ("WHERE seq < ?", [before]) if before else ("", [])
     rows = tx.query(f"SELECT {_JOB.sql} FROM jobs {where} ORDER BY seq DESC LIMIT ?", [*values, limit])  # noqa: S608
-    return [_JOB.read(row) for row in rows]
+    return [show_job(row) for row in rows]
 
 
 def shops_with_pieces(tx: Transaction) -> list[str]:
@@ -147,7 +169,8 @@ def take_orders(tx: Transaction, piece: int, most: int) -> list[str]:
 
 
 def note_progress(tx: Transaction, job: str, done: int, refusals: Mapping[str, Mapping[str, Json]], now: int) -> None:
-    """Adds to what became of a job's orders; a job that came to all of them is done. Raises DamagedRow."""
+    """Adds to what became of a job's orders; a job that came to all of them is done. Reasons that cannot be read any
+    more give way to these."""
     refused = sum(each["count"] for each in refusals.values())
     sql = "UPDATE jobs SET done = done + ?, refused = refused + ? WHERE id = ?"
     if not tx.execute(sql, (done, refused, job)):  # first, so that nobody else writes the row before we are through

@@ -171,6 +171,17 @@ async def test_a_job_is_cancelled_once() -> None:
         assert (again.status, again.slug) == (409, "already-finished")
 
 
+@pytest.mark.parametrize("column", ["wanted", "refusals"])
+async def test_a_damaged_job_is_shown_among_the_others_and_can_be_ended(column: str) -> None:
+    async with bench(*ORDERS) as b:
+        damaged, whole = [(await ask(b, "retry")).json()["job"] for _ in range(2)]
+        sql = f"UPDATE jobs SET {column} = '{{' WHERE id = ?"
+        await b.store.write(lambda tx: tx.execute(sql, (damaged,)))
+        assert [job["id"] for job in (await b.get("/v1/jobs")).json()["jobs"]] == [whole, damaged]
+        assert (await b.get(f"/v1/jobs/{damaged}")).json()["count"] == 21
+        assert (await b.call("DELETE", f"/v1/jobs/{damaged}")).json()["status"] == "cancelled"
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_a_job_that_there_is_not_is_not_found(method: str) -> None:
     async with bench() as b:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from orchestrator.config import load
 from orchestrator.decisions.bulk import Action, Pace
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.commands import jobs
+from orchestrator.operations.commands import job_runner, jobs
 from orchestrator.operations.commands.job_runner import JobRunner
 from orchestrator.operations.order_filter import Wanted
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
@@ -271,19 +273,51 @@ async def test_orders_in_a_state_that_is_not_known_are_read_again(tmp_path: Path
         assert len(await floor.events("order.operated")) == 3
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("job_pieces", "orders", "{"),
+        ("jobs", "wanted", "[1]"),
+        ("jobs", "wanted", '{"no such": 1}'),
+        ("jobs", "refusals", "{"),
+        ("jobs", "refusals", '{"not-held": 7}'),
+        ("jobs", "action", "no such"),
+    ],
+)
 async def test_a_job_that_cannot_go_on_fails_and_the_next_one_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, table: str, column: str, value: str
 ) -> None:
     sandbox = Sandbox(SandboxSettings(orders=2))
     async with shopfloor(sandbox, tmp_path) as floor:
         await block_all(floor)
         broken = await start(floor, "hold")
-        await floor.store.write(lambda tx: tx.execute("UPDATE job_pieces SET orders = '{'") and None)
+        await floor.store.write(lambda tx: tx.execute(f"UPDATE {table} SET {column} = ?", (value,)) and None)
         async with at_work(floor):
             job = await ended(floor, broken)
-            assert (job.status, job.done, job.refused) == ("failed", 0, 2)
+            assert (job.done, job.refused) == (0, 2)
             assert job.refusals["internal-error"]["count"] == 2
             assert (await ended(floor, await start(floor, "hold"))).done == 2
+
+
+async def test_a_mistake_beside_the_jobs_stops_no_more_than_its_shop_and_not_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, failed = Sandbox(SandboxSettings(orders=2)), threading.Event()
+
+    def mistaken(*_: Any, **__: Any) -> Any:
+        failed.set()
+        raise RuntimeError
+
+    async with shopfloor(sandbox, tmp_path) as floor:
+        await block_all(floor)
+        job = await start(floor, "hold")
+        monkeypatch.setattr(job_runner, "_next", mistaken)
+        async with at_work(floor):
+            with anyio.fail_after(60):
+                await anyio.to_thread.run_sync(failed.wait, abandon_on_cancel=True)
+            monkeypatch.undo()
+            await start(floor, "release")  # which wakes it, and finds none that is held
+            assert (await ended(floor, job)).done == 2
 
 
 def test_the_pace_gives_each_order_its_time_and_no_more_orders_than_fit_ahead() -> None:

@@ -19,7 +19,19 @@ from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.commands.job_unit import MISTAKE, Read, Unit, unknown_states
 from orchestrator.operations.commands.services import CommandServices
 from storage.errors import StoreError
-from storage.jobs import PIECE, Job, Piece, fail_job, get_job, get_piece, job_action, jobs_of_shop, shops_with_pieces
+from storage.jobs import (
+    PIECE,
+    Job,
+    Piece,
+    fail_job,
+    get_job,
+    get_piece,
+    job_action,
+    jobs_of_shop,
+    read_job,
+    shops_with_pieces,
+)
+from storage.rows import DamagedRow
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
@@ -90,6 +102,9 @@ class JobRunner:
         except StoreError as error:
             log.warning("jobs.postponed", shop=shop, detail=str(error))
             rest_seconds = _AGAIN_SECONDS
+        except Exception:  # supervised: one shop's fault is not the daemon's
+            log.exception("jobs.crashed", shop=shop)
+            rest_seconds = _AGAIN_SECONDS
         finally:
             self._busy.discard(shop)
             if asked == self._asked:  # else a job was accepted after the last look
@@ -114,10 +129,14 @@ class JobRunner:
             return await self._carry_out(*await services.store.read(found.read), room or PIECE, spacing_ms)
         except StoreError:
             raise
+        except DamagedRow as damage:
+            log.error("job.damaged", job=found.job, shop=shop, detail=str(damage))
+            detail = f"{damage}; check the disk, then ask for it again"
         except Exception:  # supervised: one job's fault is not the others'
             log.exception("job.failed", job=found.job, shop=shop)
-            await services.store.write(lambda tx: fail_job(tx, found.job, shop, MISTAKE, services.clock.now_ms()))
-            return 0.0
+            detail = MISTAKE
+        await services.store.write(lambda tx: fail_job(tx, found.job, shop, detail, services.clock.now_ms()))
+        return 0.0
 
     def _spacing_ms(self, shop: str) -> float:
         facts = self._services.supervisor.shops().get(shop)
@@ -175,7 +194,7 @@ class _Waiting:
 
     def read(self, tx: Transaction) -> tuple[Job, Piece | None]:
         """Raises DamagedRow."""
-        job = get_job(tx, self.job)
+        job = get_job(tx, self.job, read_job)
         assert job is not None
         return job, get_piece(tx, self.piece)
 

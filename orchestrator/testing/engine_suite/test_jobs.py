@@ -19,9 +19,11 @@ from storage.jobs import (
     list_jobs,
     next_piece,
     note_progress,
+    read_job,
     shops_with_pieces,
     take_orders,
 )
+from storage.rows import DamagedRow
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -134,3 +136,17 @@ async def test_a_job_that_ends_early_leaves_nothing_to_take(engine: Engine) -> N
         assert failed.refusals["internal-error"]["detail"] == "a mistake"
         await store.write(lambda tx: fail_job(tx, "j-2", "other", "once more", NOW + 3))
         assert await found(store, "j-2") == failed
+
+
+@pytest.mark.parametrize("column", ["wanted", "refusals"])
+async def test_a_damaged_job_is_read_strictly_shown_as_far_as_it_goes_and_ended(engine: Engine, column: str) -> None:
+    async with engine.open() as store:
+        await store.write(lambda tx: add_job(tx, JOB, ORDERS))
+        await store.write(lambda tx: tx.execute(f"UPDATE jobs SET {column} = '{{'"))  # noqa: S608
+        with pytest.raises(DamagedRow, match=column):
+            await store.read(lambda tx: get_job(tx, JOB.id, read_job))
+        assert [job.orders for job in await store.read(lambda tx: list_jobs(tx, 0, 9))] == [PIECE + 3]
+        await store.write(lambda tx: fail_job(tx, JOB.id, "acme", "a mistake", NOW + 1))
+        ended = await found(store)
+        assert (ended.status, ended.refused) == ("failed", PIECE + 3)
+        assert ended.refusals["internal-error"]["detail"] == "a mistake"
