@@ -11,7 +11,6 @@ import hmac
 import secrets
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -39,6 +38,7 @@ from orchestrator.api.session import (
 from orchestrator.cli.failures import Failure
 from orchestrator.cli.place import Address
 from orchestrator.clock import Clock
+from orchestrator.network import network_words
 from orchestrator.operations.documents import Session as Document
 
 _HOP_BY_HOP: Final = frozenset(
@@ -49,6 +49,8 @@ _HOP_BY_HOP: Final = frozenset(
 )
 _NOT_ASKED_ON = _HOP_BY_HOP | {"host", "cookie", "authorization", "origin", "referer", CSRF_HEADER.lower()}
 """Headers for us alone. What the browser says of the page that asks was checked here."""
+_NOT_ANSWERED = _HOP_BY_HOP | {"set-cookie"}
+"""The browser's session is with this port."""
 _SHUTDOWN_SECONDS = 1.0
 _CONNECT_SECONDS = 5.0
 
@@ -84,7 +86,9 @@ class Page:
     async def _connected(self, _app: web.Application):  # type: ignore[no-untyped-def]
         connector = None if self._address.socket is None else aiohttp.UnixConnector(str(self._address.socket))
         timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+        ) as session:
             self._upstream = session
             yield
 
@@ -132,8 +136,9 @@ class Page:
                 allow_redirects=False,
             ) as got:
                 return await _copied(request, got, lambda: self._sessions.of(request) is not None)
-        except (aiohttp.ClientConnectionError, TimeoutError) as error:
-            raise _Unreachable(f"the daemon at {self._address} does not answer: {error}") from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            words = _words_of(error, self._address)
+            raise _Unreachable(f"the daemon at {self._address} does not answer: {words}") from None
 
     def _admit(self, request: web.Request) -> Session:
         session = self._sessions.of(request)
@@ -153,6 +158,12 @@ def _no_session() -> ApiError:
     return error
 
 
+def _words_of(error: aiohttp.ClientError | TimeoutError, address: Address) -> str:
+    if address.socket is not None and isinstance(error, aiohttp.ClientConnectorError):
+        return (error.os_error.strerror or "it cannot be opened").lower()  # there is no host and no port to name
+    return network_words(error)
+
+
 class _Unreachable(Exception):
     """The daemon cannot be asked."""
 
@@ -160,19 +171,31 @@ class _Unreachable(Exception):
 async def _copied(
     request: web.Request, got: aiohttp.ClientResponse, is_admitted: Callable[[], bool]
 ) -> web.StreamResponse:
-    """The daemon's answer, piece by piece as it comes: the feed has no end but that of the session."""
+    """The daemon's answer, piece by piece as it comes: the feed has no end but that of the session. Raises ApiError
+    where the session ended while the answer was waited for."""
+    if not is_admitted():
+        raise _no_session()
     response = web.StreamResponse(status=got.status, reason=got.reason)
     for name, value in got.headers.items():
-        if _is_passed(name, _HOP_BY_HOP):
-            response.headers[name] = value
+        if _is_passed(name, _NOT_ANSWERED):
+            response.headers.add(name, value)
     await response.prepare(request)
-    with suppress(ConnectionError):  # nobody reads any more
+    has_end = "Content-Length" in got.headers
+    try:
         async for piece in got.content.iter_any():
-            if not is_admitted():
+            if not has_end and not is_admitted():
                 break
             await response.write(piece)
         await response.write_eof()
+    except (ConnectionError, aiohttp.ClientError, TimeoutError):  # the browser is gone, or the daemon is
+        _cut(request)
     return response
+
+
+def _cut(request: web.Request) -> None:
+    """The head is out, so only this shows that the answer is not complete."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _is_passed(name: str, left_out: frozenset[str]) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 import anyio
+import anyio.abc
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -189,6 +190,78 @@ async def test_a_daemon_by_url_is_asked_with_its_token_which_no_answer_shows() -
         await one.enter()
         assert await one.get("/v1/status") == (200, "{}")
         assert seen == [("/up/v1/status", "Bearer t")]
+
+
+@asynccontextmanager
+async def answering(path: Path, answer: str) -> AsyncIterator[None]:
+    """Whoever asks at the socket gets these bytes, and the end of the connection."""
+
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(answer.encode())
+
+    async with await anyio.create_unix_listener(path) as listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, serve)
+        yield
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("end", ["Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "Content-Length: 9\r\n\r\nhello"])
+async def test_an_answer_that_the_daemon_breaks_off_is_broken_off_without_a_traceback(
+    daemon: FakeDaemon, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    socket = daemon.socket.with_name("broken.sock")
+    async with answering(socket, f"HTTP/1.1 200 OK\r\n{end}"), opened(Address("a test", socket=socket)) as browser:
+        await browser.enter()
+        with pytest.raises(aiohttp.ClientError):
+            await browser.get("/v1/events")
+    assert caplog.records == []
+
+
+async def test_a_daemon_that_answers_no_http_is_named(daemon: FakeDaemon, caplog: pytest.LogCaptureFixture) -> None:
+    socket = daemon.socket.with_name("other.sock")
+    async with answering(socket, "220 ready\r\n\r\n"), opened(Address("a test", socket=socket)) as browser:
+        await browser.enter()
+        status, text = await browser.get("/v1/status")
+    assert (status, json.loads(text)["type"]) == (503, "overloaded")
+    assert str(socket) in json.loads(text)["detail"]
+    assert "220" not in text
+    assert caplog.records == []
+
+
+async def test_what_was_asked_before_the_logout_is_not_shown_after_it(daemon: FakeDaemon) -> None:
+    asked, out = threading.Event(), threading.Event()
+
+    async def slow(_request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await anyio.to_thread.run_sync(out.wait)
+        return web.json_response({"a": "secret"})
+
+    daemon.answers["GET", "/v1/events"] = slow
+    async with opened(at(daemon)) as browser, anyio.create_task_group() as group:
+        csrf = await browser.enter()
+
+        async def log_out() -> None:
+            await anyio.to_thread.run_sync(asked.wait)
+            await browser.client.delete("/v1/session", headers=csrf)
+            out.set()
+
+        group.start_soon(log_out)
+        status, text = await browser.get("/v1/events")
+        assert status == 401
+        assert "secret" not in text
+
+
+async def test_the_daemons_cookies_are_not_passed_on(daemon: FakeDaemon) -> None:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({}, headers={"Set-Cookie": "of=the_daemon"})
+
+    daemon.answers["GET", "/v1/status"] = answer
+    async with opened(at(daemon)) as browser:
+        await browser.enter()
+        async with browser.client.get("/v1/status") as response:
+            assert (response.status, "Set-Cookie" in response.headers) == (200, False)
 
 
 @pytest.fixture
