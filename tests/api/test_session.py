@@ -8,6 +8,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import aiohttp
+import anyio
 import pytest
 
 from orchestrator.api.session import SESSION_SECONDS
@@ -194,6 +195,45 @@ async def test_a_stream_ends_with_its_session() -> None:
             await browser.ask("DELETE", SESSION, **{"X-CSRF-Token": browser.csrf})
             await b.emit("order.updated", shop="acme", order="after")
             assert await stream.content.read() == b""
+
+
+@pytest.mark.parametrize("path", ["/v1/events?after={after}&wait=100", "/v1/targets/{target}?wait=100"])
+async def test_what_was_waited_for_is_not_shown_after_the_logout(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(an_order(), tcp=tcp()) as b, anyio.create_task_group() as group:
+        browser, waits = Browser(b), anyio.Event()
+        await browser.log_in()
+        target = (await b.submit("accepted")).json()["id"]
+
+        def note(name: str) -> None:
+            usual = getattr(b.feed, name)
+
+            def noted(*given: Any) -> Any:
+                waits.set()
+                return usual(*given)
+
+            monkeypatch.setattr(b.feed, name, noted)
+
+        async def log_out() -> None:
+            await waits.wait()
+            await browser.ask("DELETE", SESSION, **{"X-CSRF-Token": browser.csrf or ""})
+            await b.end(target)
+
+        note("wait_beyond")
+        note("add")
+        group.start_soon(log_out)
+        got = await browser.ask("GET", path.format(after=b.feed.last_cursor, target=target))
+        assert (got.status, got.slug) == (401, "unauthorized")
+
+
+async def test_a_new_login_ends_the_session_before_it() -> None:
+    async with bench(tcp=tcp()) as b:
+        browser = Browser(b)
+        await browser.log_in()
+        before = browser.cookie
+        await browser.log_in()
+        assert (await browser.ask("GET", "/v1/status")).status == 200
+        browser.cookie = before
+        assert (await browser.ask("GET", "/v1/status")).slug == "unauthorized"
 
 
 async def test_a_session_ends_by_itself() -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from orchestrator.api.access import is_admitted
+from orchestrator.api.access import admit, is_admitted
 from orchestrator.api.answers import JSON_TYPE, SSE_TYPE, answer, json_answer, stream
 from orchestrator.api.call import Call, header
 from orchestrator.api.negotiation import prefers
@@ -80,6 +80,7 @@ async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
             call.request, SSE_TYPE, _frames(call, cursor, wanted, page.feed), headers={FEED_HEADER: page.feed}
         )
     page = await call.services.queries.events(after, query.limit, wanted, query.wait, query.feed, query.include)
+    admit(call.request)  # a session may have ended while an event was waited for
     events = b",".join(event.text for event in page.events)
     return json_answer(b'{"events":[%b],"next":%d,"feed":%b}' % (events, page.next, to_json(page.feed)))
 

@@ -29,7 +29,9 @@ async def log_in(call: Call[Query]) -> web.StreamResponse:
     if is_local(call.request):
         return _kept_nowhere(answer(_OPEN))
     check_token(call.request, offered)
-    secret, session = call.request.app[SESSIONS].begin()
+    sessions = call.request.app[SESSIONS]
+    sessions.end(call.request)  # the cookie of the one before is about to be replaced: nobody could end it then
+    secret, session = sessions.begin()
     response = answer(document(session))
     set_cookie(call.request, response, secret)
     return _kept_nowhere(response)

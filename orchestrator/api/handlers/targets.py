@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from orchestrator.api.access import admit
 from orchestrator.api.answers import answer
 from orchestrator.api.call import Call, header
 from orchestrator.api.platform_data import with_platform_data
@@ -33,7 +34,9 @@ async def submit_target(call: Call[SubmitQuery]) -> web.StreamResponse:
 async def read_target(call: Call[WaitQuery]) -> web.StreamResponse:
     """One target."""
     queries = call.services.queries
-    return answer(await queries.shown(await queries.target(call.path["target"], call.query.wait)))
+    target = await queries.target(call.path["target"], call.query.wait)
+    admit(call.request)  # a session may have ended while it was waited for
+    return answer(await queries.shown(target))
 
 
 async def cancel_target(call: Call[Query]) -> web.StreamResponse:
