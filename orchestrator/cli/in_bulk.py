@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.blocks import Page, clean, line, show
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 0.25
 _LONGEST_LOOK_SECONDS = 2.0
+_MOST_OF_A_JOB = 100_000
 _WAYS = {"retry": "retried", "skip": "skipped", "hold": "held", "release": "released", "cancel": "cancelled"}
 
 
@@ -69,8 +70,11 @@ def operate_in_bulk(client: Client, asked: Asked) -> None:
         show(_preview(asked, found.json()))
     if asked.is_dry or (count == 0 and not asked.as_json):
         return
-    if count and not asked.is_sure and not _agrees(asked, count):
-        return
+    if count and not asked.is_sure:
+        if not _agrees(asked, count):
+            return
+        if count <= _MOST_OF_A_JOB:  # else the daemon says what to do
+            asked = replace(asked, limit=count)  # so many were agreed to, whatever else fits by now
     started = client.post(asked.path, asked.body(is_dry=False)).json()
     if asked.waits:
         _finish(asked, _followed(client, started["job"]))

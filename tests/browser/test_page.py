@@ -307,6 +307,11 @@ def test_all_that_a_filter_finds_are_held_for_a_reason_and_released(desk: Desk, 
 
 def test_what_was_begun_in_bulk_is_ended_before_it_came_to_all(desk: Desk, page: Any) -> None:
     asked: list[str] = []
+    bodies: list[Any] = []
+
+    def begin(route: Any) -> None:
+        bodies.append(route.request.post_data_json)
+        route.fulfill(json={"job": "j", "count": 80, "sample": []})
 
     def job(route: Any) -> None:
         """A job that takes long."""
@@ -317,16 +322,39 @@ def test_what_was_begun_in_bulk_is_ended_before_it_came_to_all(desk: Desk, page:
     order = desk.order("cs")
     go(page, "#/orders?shop=cs", "Orders")
     page.route("**/v1/jobs/*", job)
-    page.route("**/v1/orders/hold", lambda route: route.fulfill(json={"job": "j", "count": 80, "sample": []}))
+    page.route("**/v1/orders/hold", begin)
     page.get_by_role("button", name="Hold all…").click()
     box = page.get_by_role("dialog")
     box.get_by_role("button", name="Hold 80 orders").click()
     expect(box.get_by_role("status")).to_contain_text("7 of 80 orders held")
+    assert bodies[-1] == {"filter": {"shop": "cs"}, "limit": 80}  # no more than was shown and agreed to
     box.get_by_role("button", name="End it here").click()
     expect(box.get_by_role("status")).to_contain_text("It was ended: 7 of 80 orders held")
     expect(box.get_by_role("button", name="End it here")).to_have_count(0)
+    expect(box.get_by_role("button", name="Close")).to_be_focused()
     assert "DELETE" in asked
     assert desk.situation("cs", order) == "idle"
+
+
+def test_orders_in_a_state_that_is_not_known_are_read_again_by_cause(desk: Desk) -> None:
+    desk.clear()
+    lost = {order: desk.read("cs", order)["platform_state"] for order in desk.orders("cs", 6)}
+
+    def move(order: str, state: str) -> None:
+        desk.sandbox.cloudsuite.panel.move(order, state)
+        desk.client.post(f"/v1/shops/cs/orders/{order}/refresh")
+
+    for order in lost:
+        move(order, "mystery")
+    with desk.page(WIDTHS["phone"]) as page:
+        cause = page.get_by_role("region", name="Needs a person").get_by_role("listitem").filter(has_text="6 orders: ")
+        cause.get_by_role("button", name="Retry all…").click()
+        box = page.get_by_role("dialog")
+        box.get_by_role("button", name="Retry 6 orders").click()
+        expect(box.get_by_role("status")).to_contain_text("Done: 6 of 6 orders retried")
+    for order, state in lost.items():
+        move(order, state)
+    assert {desk.situation("cs", order) for order in lost} == {"idle"}
 
 
 def test_all_orders_at_once_are_never_offered(desk: Desk, page: Any) -> None:

@@ -86,7 +86,8 @@ def test_on_a_terminal_somebody_is_asked(
     assert result.exit_code == 0, result.output
     assert "retry 3 orders? [y/N]" in result.stderr
     assert ("nothing was done" in result.stderr) is (calls == 1)
-    assert len(daemon.bodies()) == calls
+    asked = {"filter": {"situation": "blocked"}}
+    assert daemon.bodies() == [{**asked, "dry_run": True}, {**asked, "limit": 3}][:calls]  # no more than was agreed to
 
 
 def test_where_no_order_fits_nothing_is_asked(daemon: FakeDaemon, fulfilld: Run) -> None:

@@ -8,6 +8,12 @@ const BULK = {
   cancel: { label: "Cancel", verb: "cancelled", warning: "Their pending targets are dropped, which cannot be undone. What was done on the platforms stays." },
 };
 const JOB_SECONDS = 0.5;
+const MOST_OF_A_JOB = 100000;
+
+/** The actions that help with all orders of a cause: in bulk a retry reads anew those that only a read can help. */
+function remediesInBulk(problem) {
+  return [...new Set(remediesOf(problem).map((name) => (name === "refresh" ? "retry" : name)))].filter((name) => BULK[name]);
+}
 
 /** Buttons for a filter; `names` are the actions offered, `words` what the filter means to a person. */
 function bulkButtons(filter, names, className = "", words = filterWords(filter)) {
@@ -20,15 +26,15 @@ function inBulk(name, filter, words) {
   const { label, warning } = BULK[name];
   const counted = el("div", { "aria-live": "polite" }, el("p", {}, "Counting…"));
   const reason = reasonField(name === "skip", name === "skip" ? "How the steps were done by hand. It is kept with each order." : null);
-  let progress = null;
+  let agreed = {}; // to so many and no more, whatever else fits when it is confirmed
   const { go, box, trouble } = ask({
     title: `${label} all orders`, button: label, tone: warning ? "bad" : "",
     say: [words, counted, warning && el("p", { class: "warn" }, warning), reason].filter(Boolean),
     act: async ({ form, leave }) => {
-      const { job, count: orders } = await send("POST", `/v1/orders/${name}`, { filter, ...filled(form) });
+      const { job, count: orders } = await send("POST", `/v1/orders/${name}`, { filter, ...agreed, ...filled(form) });
       go.hidden = true;
       reason.remove();
-      progress = jobProgress(job, orders, name);
+      const progress = jobProgress(job, orders, name, leave);
       counted.replaceChildren(progress.node);
       leave.focus();
       renew();
@@ -40,6 +46,7 @@ function inBulk(name, filter, words) {
   go.disabled = true;
   send("POST", `/v1/orders/${name}`, { filter, dry_run: true }).then((found) => {
     counted.replaceChildren(...bulkSample(found));
+    if (found.count <= MOST_OF_A_JOB) agreed = { limit: found.count }; // else the daemon says what to do
     go.textContent = found.count ? `${label} ${several(found.count, "order")}` : label;
     go.disabled = !found.count;
   }, (failure) => { counted.replaceChildren(); trouble.replaceChildren(...problemWords(failure)); });
@@ -57,8 +64,9 @@ function bulkSample({ count: orders, sample }) {
     more > 0 && el("p", { class: "soft" }, `and ${count(more)} more`)].filter(Boolean);
 }
 
-/** What is shown of a job while it runs. `follow` reads it until it has ended, or nobody looks any more. */
-function jobProgress(id, orders, name) {
+/** What is shown of a job while it runs. `follow` reads it until it has ended, or nobody looks any more; `leave` gets the
+ *  focus when there is nothing to end any more. */
+function jobProgress(id, orders, name, leave) {
   const bar = el("progress", { max: orders, value: 0, "aria-label": "Progress" });
   const words = el("p", { role: "status" }, `0 of ${several(orders, "order")}`);
   const left = el("ul", {});
@@ -68,6 +76,7 @@ function jobProgress(id, orders, name) {
   const node = el("div", {}, bar, words, left, end);
   const draw = (job) => {
     bar.value = job.done + job.refused;
+    if (job.status !== "running" && document.activeElement === end) leave.focus();
     end.hidden = job.status !== "running";
     const ended = { done: "Done: ", failed: "It could not go on: ", cancelled: "It was ended: " }[job.status] ?? "";
     words.textContent = `${ended}${count(job.done)} of ${several(job.count, "order")} ${BULK[name].verb}${job.refused ? `, ${count(job.refused)} left as they are` : ""}.`;

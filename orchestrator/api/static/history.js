@@ -22,7 +22,7 @@ const PLOTS = [
 class HistoryPage {
   constructor(query, status) {
     this.shop = query.get("shop") ?? "";
-    this.span = SPANS[query.get("span")] ? query.get("span") : "day";
+    this.span = Object.hasOwn(SPANS, query.get("span") ?? "") ? query.get("span") : "day";
     this.readAt = 0;
     this.body = el("div", { class: "plots" }, el("p", { class: "empty" }, "Loading…"));
     this.page = [el("h1", { class: "head" }, "History"), this.filters(status), this.body];

@@ -72,7 +72,7 @@ function causeItem({ cause, problem, title, step, detail, count: orders, shops, 
     ADVICE[problem] && el("p", { class: "soft" }, ADVICE[problem]),
     el("p", { class: "facts-line" }, "such as ", sample.map((each) => orderLink(each.shop, each.order))),
     el("div", { class: "commands" }, ordersLink(filter, { class: "button" }, `Show ${several(orders, "order")}`),
-      bulkButtons(filter, remediesOf({ type: problem, step }).filter((name) => BULK[name]), "",
+      bulkButtons(filter, remediesInBulk({ type: problem, step }), "",
         el("div", {}, el("strong", {}, title), ...(step ? [" (step ", el("code", {}, step), ")"] : []), detail && el("blockquote", {}, detail)))));
 }
 
