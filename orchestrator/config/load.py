@@ -63,6 +63,7 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock
         check.refuse(place, message)
     if check.problems or file is None:
         raise ConfigError(check.in_order_of(tree))
+    token = None if file.api.tcp is None else file.api.tcp.token
     return Config(
         path=location,
         storage=file.storage,
@@ -80,7 +81,7 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock
             shop.name: replace(shop, source=Source.of(raw["shops"][shop.name], location.parent, environ))
             for shop in shops
         },
-        warnings=tuple(warnings_of(shops, file.webhooks, file.delivery, clock.now_ms())),
+        warnings=tuple(warnings_of(shops, file.webhooks, file.delivery, token, clock.now_ms())),
     )
 
 

@@ -18,9 +18,14 @@ _SHORTEST_SECRET = 8
 
 
 def warnings_of(
-    shops: Iterable[ShopConfig], webhooks: WebhookSettings | None, delivery: DeliverySettings | None, now_ms: int
+    shops: Iterable[ShopConfig],
+    webhooks: WebhookSettings | None,
+    delivery: DeliverySettings | None,
+    token: SecretStr | None,
+    now_ms: int,
 ) -> Iterator[ConfigProblem]:
-    """The warnings about a config without errors; `now_ms` is Unix time in milliseconds."""
+    """The warnings about a config without errors. `token`: what calls over TCP bring; `now_ms`: Unix time in
+    milliseconds."""
     has_secret = False
     if not (shops := list(shops)):
         such = f'"shops": {{"acme": {{"platform": "{next(iter(PLATFORMS))}", …}}}}'
@@ -35,6 +40,8 @@ def warnings_of(
     if webhooks is not None and shops and not has_secret:
         message = "no webhook is taken, for no shop has a webhook_secret - give it to those whose platform sends some"
         yield ConfigProblem("webhooks", message)
+    if token is not None and is_easy_to_guess(token):  # whoever is on this machine may try, as often as they like
+        yield _guessable("api.tcp.token")
     if delivery is not None:
         yield from _of_signing(delivery.secret)
         yield from _of_edges(delivery.secret, ("delivery", "secret"))

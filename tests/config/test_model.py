@@ -454,6 +454,7 @@ def test_credentials_in_the_clear_to_another_machine_are_warned_of(tmp_path: Pat
             "delivery.secret",
             "easy to guess",
         ),
+        ({**with_shop(), "api": {"tcp": {"port": 8443, "token": "s3cret7"}}}, "api.tcp.token", "easy to guess"),
         ({}, "shops", "there are none"),
         ({"shops": {}, "webhooks": {"port": 8443}}, "shops", "there are none"),
         (
