@@ -74,7 +74,7 @@ def operate_in_bulk(client: Client, asked: Asked) -> None:
         if not _agrees(asked, count):
             return
         if count <= _MOST_OF_A_JOB:  # else the daemon says what to do
-            asked = replace(asked, limit=count)  # so many were agreed to, whatever else fits by now
+            asked = replace(asked, limit=count)  # so many were agreed to, whatever else fits by then
     started = client.post(asked.path, asked.body(is_dry=False)).json()
     if asked.waits:
         _finish(asked, _followed(client, started["job"]))

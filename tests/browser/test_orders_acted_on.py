@@ -87,6 +87,15 @@ def test_an_order_is_announced_and_read_again(desk: Desk, page: Any) -> None:
     expect(page.get_by_role("status").filter(has_text="was read from its platform")).to_be_visible()
 
 
+def test_who_clicks_twice_acts_once(desk: Desk, page: Any) -> None:
+    open_order(page, "cs", desk.order("cs"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.method} {request.url.rpartition('/')[2]}"))
+    page.get_by_role("main").get_by_role("button", name="Refresh", exact=True).dblclick()
+    expect(page.get_by_role("status").filter(has_text="was read from its platform")).to_be_visible()
+    assert asked.count("POST refresh") == 1
+
+
 def test_the_erps_wish_for_a_person_is_cleared(desk: Desk, page: Any) -> None:
     order = desk.order()
     desk.submit(SHOP, order, "attention")

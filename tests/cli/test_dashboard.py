@@ -16,10 +16,10 @@ from typing import Any
 
 import aiohttp
 import anyio
-import anyio.abc
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from anyio.abc import SocketStream
 
 from orchestrator.cli.dashboard import Page
 from orchestrator.cli.place import Address
@@ -196,7 +196,7 @@ async def test_a_daemon_by_url_is_asked_with_its_token_which_no_answer_shows() -
 async def answering(path: Path, answer: str) -> AsyncIterator[None]:
     """Whoever asks at the socket gets these bytes, and the end of the connection."""
 
-    async def serve(stream: anyio.abc.SocketStream) -> None:
+    async def serve(stream: SocketStream) -> None:
         async with stream:
             await stream.receive()
             await stream.send(answer.encode())

@@ -38,10 +38,13 @@ function fitting(order) {
   return [...new Set(helps)];
 }
 
+/** A listener of a button that acts at once: who clicks it twice, as icons are opened, means it once. */
+function once(act) { return (event) => { if (event.detail < 2) act(); }; }
+
 function actionButton(order, name) {
   const { label } = ORDER_ACTIONS[name];
   const words = name === "release" && order.attention && order.situation !== "held" ? "Clear attention" : label;
-  return el("button", { type: "button", "data-key": `${name} ${order.shop}/${order.id}`, onclick: () => operate(order, name) }, words);
+  return el("button", { type: "button", "data-key": `${name} ${order.shop}/${order.id}`, onclick: once(() => operate(order, name)) }, words);
 }
 
 /** Does one action on an order, after asking where it has to be. */
@@ -65,7 +68,7 @@ const RESUME_WARNINGS = {
 };
 
 function shopButtons(shop) {
-  const button = (name, label, onclick) => el("button", { type: "button", class: "small", "data-key": `${name} ${shop.name}`, onclick }, label);
+  const button = (name, label, onclick) => el("button", { type: "button", class: "small", "data-key": `${name} ${shop.name}`, onclick: once(onclick) }, label);
   const path = `/v1/shops/${encodeURIComponent(shop.name)}`;
   const act = async (name, done, body) => { await send("POST", `${path}/${name}`, body); report(`${shop.name}: ${done}.`); };
   const pause = () => ask({ title: `Pause ${shop.name}`, button: "Pause the shop", say: [
@@ -83,7 +86,7 @@ function deliveryButton(one) {
   const name = one.paused ? "resume" : "pause";
   const act = async () => { await send("POST", `/v1/delivery/${encodeURIComponent(one.name)}/${name}`); report(`${one.name}: ${one.paused ? "goes on" : "is paused"}.`); };
   const pause = () => ask({ title: `Pause ${one.name}`, button: "Pause the deliveries", say: [el("p", {}, "Nothing is sent to this receiver until it is resumed. Its events wait and are not lost.")], act });
-  return el("button", { type: "button", class: "small", "data-key": `${name} ${one.name}`, onclick: () => (one.paused ? attempt(one.name, act) : pause()) }, one.paused ? "Resume" : "Pause…");
+  return el("button", { type: "button", class: "small", "data-key": `${name} ${one.name}`, onclick: once(() => (one.paused ? attempt(one.name, act) : pause())) }, one.paused ? "Resume" : "Pause…");
 }
 
 /** Does what needs no asking back; a refusal is shown at the top. */

@@ -39,6 +39,7 @@ class ReceiverPanel {
   constructor(name) {
     this.name = name;
     this.onlyFailed = false;
+    this.answers = new Sequence();
     this.facts = el("div", { class: "panel pad shop" });
     this.rows = el("tbody");
     this.more = el("p", { class: "more" });
@@ -58,6 +59,7 @@ class ReceiverPanel {
   }
 
   async load() {
+    const isCurrent = this.answers.begin();
     const attempts = [];
     let after = null;
     try {
@@ -71,6 +73,7 @@ class ReceiverPanel {
       this.more.replaceChildren(el("span", { class: "bad" }, failure.message));
       return;
     }
+    if (!isCurrent()) return;
     show(this.rows, attempts, () => attempts.map((each) => attemptRow(this.name, each)));
     show(this.more, [attempts.length, Boolean(after)], () => (after
       ? el("button", { type: "button", "data-key": `older ${this.name}`, onclick: () => { this.shown += ATTEMPTS_LENGTH; this.load(); } }, "Older")
@@ -81,7 +84,7 @@ class ReceiverPanel {
 function receiverFacts(receiver) {
   const { name, paused, last_error: error, lag_events: lag, lag_seconds: age, parked, cursor } = receiver;
   const isFailing = error && lag;
-  const button = (label, key, onclick) => el("button", { type: "button", class: "small", "data-key": `${key} ${name}`, onclick }, label);
+  const button = (label, key, onclick) => el("button", { type: "button", class: "small", "data-key": `${key} ${name}`, onclick: once(onclick) }, label);
   return [
     el("div", { class: "facts-line" }, paused ? badge("paused", "warn") : isFailing ? badge("failing", "bad") : badge("ok", "good"),
       el("span", {}, lag ? `${several(lag, "event")} to deliver, the oldest waits for ${duration(age)}` : "everything is delivered"),
@@ -94,7 +97,7 @@ function receiverFacts(receiver) {
 
 function attemptRow(name, made) {
   const taken = made.error === null;
-  const again = el("button", { type: "button", class: "small", "data-key": `again ${name} ${made.id}`, onclick: () => attempt(name, () => sendAgain(name, made.cursor)) }, "Send again");
+  const again = el("button", { type: "button", class: "small", "data-key": `again ${name} ${made.id}`, onclick: once(() => attempt(name, () => sendAgain(name, made.cursor))) }, "Send again");
   return el("tr", {}, el("td", {}, moment(made.at)),
     el("td", {}, made.cursor === null ? "" : el("span", { class: "id" }, `${made.cursor} `), made.type ?? "forgotten", ATTEMPT_KINDS[made.kind] && made.kind !== "test" ? el("span", { class: "soft" }, ` ${ATTEMPT_KINDS[made.kind]}`) : null),
     el("td", {}, made.order ? orderLink(made.shop, made.order) : el("span", { class: "soft" }, made.shop ?? "–")),
