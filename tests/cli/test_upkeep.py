@@ -266,6 +266,16 @@ async def test_a_backup_replaces_nothing(run: Run, alone: Path) -> None:
     assert (alone / "copy.db").read_text() == "precious"
 
 
+def test_a_config_with_a_store_on_a_server_is_good_though_nothing_of_it_is_here(
+    run: Run, alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(alone / "not-made-yet"))
+    write_config(alone, storage={"url": "postgresql://u:pass-word@db.example/fulfilld"})
+    result = run("config", "check")
+    assert result.exit_code == 0, result.stderr
+    assert "pass-word" not in result.stdout + result.stderr
+
+
 def test_a_store_that_is_wrong_in_the_config_is_a_usage_error(run: Run, alone: Path) -> None:
     write_config(alone, storage={"url": "postgresql://x"})
     assert run("backup", "copy.db").exit_code == 2

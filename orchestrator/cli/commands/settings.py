@@ -37,7 +37,7 @@ def _outside(config: Config) -> list[ConfigProblem]:
 
     problems = []
     directory = config.state_directory
-    if not directory.is_dir():
+    if config.storage.engine.is_local and not directory.is_dir():  # for a store elsewhere the daemon makes its own
         problems.append(ConfigProblem("storage.url", f"there is no directory {directory} - make it, or name another"))
     if (lost := lost_directory(config.api.socket)) is not None:
         problems.append(ConfigProblem("api.socket", f"there is no directory {lost} - make it, or name another"))
