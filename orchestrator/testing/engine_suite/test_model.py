@@ -51,7 +51,8 @@ T = TypeVar("T")
 shops = st.sampled_from(["acme", "other"])
 ids = st.sampled_from(["1", "2", "3"])
 moments = st.integers(NOW - 3, NOW + 3)
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+# whoever reads foreign text leaves out what no database takes: halves of surrogate pairs, and NUL
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
