@@ -50,10 +50,8 @@ class AtOnce:
             try:
                 text = connection.execute(together, parameters).fetchone()[0]
                 return list(map(tuple, _DECODER.decode(text)))
-            except (
-                _Inexact,
-                sqlite3.OperationalError,
-            ):  # bytes, a fraction, damaged text; or the disk, which says it again
+            except (_Inexact, sqlite3.OperationalError, sqlite3.DataError):
+                # bytes, a fraction, damaged text, more than one text may hold; or the disk, which says it again below
                 self._known[sql] = None
         rows = connection.execute(sql, parameters).fetchall()
         if len(rows) >= MANY and sql not in self._known:

@@ -93,3 +93,11 @@ def test_it_is_forgotten_what_too_many_statements_are_like() -> None:
     at_once.query(connection, "SELECT 0, a FROM t", ())
     at_once.query(connection, "SELECT 1999, a FROM t", ())
     assert ["json_group_array" in sql for sql in ran] == [False, True]
+
+
+def test_more_than_one_text_may_hold_comes_row_by_row() -> None:
+    connection, at_once = filled([("x" * 100, None) for _ in range(MANY)]), AtOnce()
+    plain = at_once.query(connection, SELECT, (0, 100))
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 800)
+    for _ in range(2):
+        assert at_once.query(connection, SELECT, (0, 100)) == plain
