@@ -1,16 +1,16 @@
 """Moves a store that no daemon works on to another engine: every row, verified, and begun again where it was killed.
 
 Rows go over in the order of their keys, so whoever begins again goes on behind the last key that arrived. Until all is
-verified the new store says in its identity that it is not whole, and no daemon starts on it (`refuse_half`). Then it
-takes over the identity of the old one, so the feed goes on, and the old one becomes a copy of it: a daemon that is
-started there by mistake drives nothing.
+verified the new store says in its identity that it is not whole, and no daemon starts on it (`refuse_half`). Then the
+old one becomes a copy, on which a daemon that is started by mistake drives nothing, and only then the new one is whole,
+with the identity of the old one, so the feed goes on. Killed at any point, at most one of them drives.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from storage.errors import StoreError
@@ -60,10 +60,13 @@ async def move(
 ) -> list[Moved]:
     """Moves everything from one store to the other. `places`: of both, as `Engine.place`. `on_table` is called with
     each table that has arrived. Raises NotMoved, StoreUnavailable."""
-    identity = await source.read(read_identity)
-    if await target.write(lambda tx: _is_there(tx, identity)):
-        await source.write(lambda tx: mark_copy(tx, now_ms))  # it was killed just before
+    found = await source.read(read_identity)
+    refuse_half(found)
+    there = await target.write(lambda tx: _begun(tx, found))
+    if there is None:
         return []
+    # one of this feed was verified before: it knows whether the old store was a copy before this marked it
+    identity = replace(found, copied_at=there.copied_at) if there.feed == found.feed else found
     tables = await source.read(_tables)
     known = {table.name: table for table in await target.read(_tables)}
     moved = []
@@ -82,23 +85,26 @@ async def move(
         for statement in tx.dialect.renumber:
             tx.execute(statement)
 
-    await target.write(finish)
+    await target.write(lambda tx: take_identity(tx, identity, _UNFINISHED + identity.feed, forgotten))
     await source.write(lambda tx: mark_copy(tx, now_ms))
+    await target.write(finish)
     return moved
 
 
-def _is_there(tx: Transaction, source: Identity) -> bool:
-    """Whether a store has arrived whole already; marks one that is empty as half moved. Raises NotMoved for one that
-    has something else."""
+def _begun(tx: Transaction, source: Identity) -> Identity | None:
+    """The identity of a store that is half moved, as which an empty one is marked; None: it has arrived whole already.
+    Raises NotMoved for one that has something else."""
     found, unfinished = read_identity(tx), _UNFINISHED + source.feed
-    if found.feed == source.feed and found.place != unfinished:
-        return True
     if found.place == unfinished:
-        return False
+        return found
+    if found.feed == source.feed:
+        if source.copied_at is None:  # a move ends with a copy: a daemon may have worked on this one since
+            raise NotMoved("the new store is an earlier copy of the old one, which goes on; name an empty one")
+        return None
     if found.place is not None or any(tx.query(f"SELECT 1 FROM {name} LIMIT 1") for name in _OF_A_DAEMON):  # noqa: S608
         raise NotMoved("the new store is not empty; name one that no daemon has worked on")
     tx.execute("UPDATE store_identity SET place = ?", (unfinished,))
-    return False
+    return found
 
 
 def _tables(tx: Transaction) -> list[Table]:

@@ -18,7 +18,7 @@ from storage import moving
 from storage.counts import wrong_counts
 from storage.engines import engine_of, open_store
 from storage.events import append_event, last_cursor, list_events
-from storage.identity import keep_forgotten, read_identity, settle_identity
+from storage.identity import keep_forgotten, mark_copy, read_identity, settle_identity
 from storage.leases import acquire
 from storage.moving import NotMoved
 from storage.order_search import list_orders
@@ -150,3 +150,96 @@ async def test_a_row_that_arrived_otherwise_is_found(stores: tuple[str, str], mo
     monkeypatch.setattr(moving, "_insert", losing)
     with pytest.raises(NotMoved, match="orders did not arrive"):
         await move_store(*stores_of(old, new))
+
+
+def _kill(monkeypatch: pytest.MonkeyPatch, name: str, time: int) -> None:
+    """The move is killed when it calls a function for the given time; a unit that fails is tried once more."""
+    original, calls = getattr(moving, name), 0
+
+    def killing(*arguments: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls >= time:
+            raise KeyError("it was killed here")
+        original(*arguments)
+
+    monkeypatch.setattr(moving, name, killing)
+
+
+KILLS = pytest.mark.parametrize(("name", "time"), [("take_identity", 1), ("mark_copy", 1), ("take_identity", 2)])
+
+
+async def _is_driven(url: str) -> bool:
+    """Whether a daemon that is started there would drive orders."""
+    async with open_store(url, NOW) as store:
+        found = await store.read(read_identity)
+    return found.copied_at is None and not (found.place or "").startswith(moving._UNFINISHED)
+
+
+@KILLS
+@pytest.mark.parametrize("copied_at", [None, 5])
+async def test_killed_at_its_end_at_most_one_store_drives_and_the_move_goes_on(
+    stores: tuple[str, str], monkeypatch: pytest.MonkeyPatch, name: str, time: int, copied_at: int | None
+) -> None:
+    old, new = stores
+    await _filled(old)
+    if copied_at is not None:
+        async with open_store(old, NOW) as store:
+            await store.write(lambda tx: mark_copy(tx, copied_at))
+    before = await _everything(old)
+    with monkeypatch.context() as patched:
+        _kill(patched, name, time)
+        with pytest.raises(BaseExceptionGroup):
+            await move_store(*stores_of(old, new))
+    assert not await _is_driven(new)
+    assert await move_store(*stores_of(old, new))
+    assert await _everything(new) == before
+    async with open_store(new, NOW) as store:
+        assert (await store.read(read_identity)).copied_at == copied_at, "a copy stays one, nothing else becomes one"
+    assert not await _is_driven(old)
+    assert await move_store(*stores_of(old, new)) == []
+
+
+@KILLS
+async def test_what_a_daemon_did_on_the_old_store_since_a_killed_move_is_not_lost(
+    stores: tuple[str, str], monkeypatch: pytest.MonkeyPatch, name: str, time: int
+) -> None:
+    old, new = stores
+    await _filled(old)
+    with monkeypatch.context() as patched:
+        _kill(patched, name, time)
+        with pytest.raises(BaseExceptionGroup):
+            await move_store(*stores_of(old, new))
+    async with open_store(old, NOW) as store:
+        await settle(store, Here.of(engine_of(old)), {}, Clock(), Chance(), is_driven=False)
+        await store.write(lambda tx: insert_order(tx, order("since"), b"{}"))
+        await store.write(lambda tx: tx.execute("UPDATE orders SET state = 'later' WHERE id = 'o1'"))
+    with pytest.raises(NotMoved):
+        await move_store(*stores_of(old, new))
+    assert await _is_driven(old)
+    assert not await _is_driven(new)
+
+
+async def test_a_store_that_goes_on_is_no_copy_of_an_earlier_one(stores: tuple[str, str]) -> None:
+    old, new = stores
+    await _filled(old)
+    await move_store(*stores_of(old, new))
+    async with open_store(old, NOW) as store:
+        feed = (await store.read(read_identity)).feed
+        await store.write(lambda tx: settle_identity(tx, feed, None, engine_of(old).place))
+    with pytest.raises(NotMoved, match="an earlier copy of the old one"):
+        await move_store(*stores_of(old, new))
+    assert await _is_driven(old)
+
+
+async def test_a_store_that_is_half_moved_is_not_moved_on(
+    stores: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old, new = stores
+    await _filled(old)
+    with monkeypatch.context() as patched:
+        _kill(patched, "take_identity", 1)
+        with pytest.raises(BaseExceptionGroup):
+            await move_store(*stores_of(old, new))
+    with pytest.raises(NotMoved, match="was not finished"):
+        await move_store(*stores_of(new, f"sqlite:///{tmp_path}/third.db"))
