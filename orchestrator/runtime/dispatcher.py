@@ -62,8 +62,8 @@ class Dispatcher:
 
     @property
     def has_room(self) -> bool:
-        """Whether no order waits for a slot."""
-        return self._slots < self._admission.limits.concurrency and not self._listed
+        """Whether no order waits for a slot, as far as is known: not while the store is asked for due ones."""
+        return self._slots < self._admission.limits.concurrency and not self._listed and not self._fetching.locked()
 
     async def rested(self) -> None:
         """Returns once no slot is open."""
