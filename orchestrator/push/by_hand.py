@@ -6,6 +6,7 @@ is the pusher's, which keeps the order's events in sequence; a person can make i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import aiohttp
@@ -31,8 +32,11 @@ class _Found(NamedTuple):
     is_due: bool
 
 
-async def send_again(endpoint: Endpoint, context: PushContext, cursor: int) -> KeptAttempt | None:
+async def send_again(
+    endpoint: Endpoint, context: PushContext, cursor: int, is_past: Callable[[int], bool]
+) -> KeptAttempt | None:
     """Sends the event at `cursor` once more and returns how that ended; None: it has yet to arrive, and is due now.
+    `is_past`: whether the pusher is through with an event, which it may be beyond the cursor that is kept.
 
     Raises Refused `event-not-found`, StoreError.
     """
@@ -43,7 +47,7 @@ async def send_again(endpoint: Endpoint, context: PushContext, cursor: int) -> K
         is_waiting = is_parked(tx, endpoint.name, cursor)
         if is_waiting:
             hurry_key(tx, endpoint.name, ordering_key_of(event), now)
-        is_due = is_waiting or cursor > consumer_cursor(tx, endpoint.consumer)
+        is_due = is_waiting or not (is_past(cursor) or cursor <= consumer_cursor(tx, endpoint.consumer))
         return _Found(event, last_attempt(tx, endpoint.name, cursor), is_due)
 
     found = await context.store.write(unit)

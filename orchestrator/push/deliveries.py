@@ -132,7 +132,11 @@ class Deliveries:
         """Sends an event once more to a receiver of the config; None: it has yet to arrive, and is due now.
 
         Raises Refused `event-not-found`, StoreError."""
-        sent = await send_again(self._endpoint(name), self._context(), cursor)
+
+        def is_past(cursor: int) -> bool:
+            return any(pusher.endpoint.name == name and pusher.is_past(cursor) for pusher in self._pushers)
+
+        sent = await send_again(self._endpoint(name), self._context(), cursor, is_past)
         if sent is None:
             self._wake_now(name)
         return sent

@@ -86,6 +86,10 @@ class EndpointPusher:
         self._state.fresh.wake_now()
         self._state.parked.wake_now()
 
+    def is_past(self, cursor: int) -> bool:
+        """Whether an event beyond the kept cursor is not sent any more: it arrived, or it is parked."""
+        return cursor in self._ahead
+
     async def run(self) -> None:
         """Delivers until cancelled. Raises StoreError."""
         self._state = EndpointState(self.endpoint, self._context)  # the late calls of an earlier run are ignored
@@ -157,6 +161,7 @@ class EndpointPusher:
             acknowledge(tx, self.endpoint.consumer, end, now)
 
         state.note_late(outcome.late)
+        self._ahead = self._ahead | {pending.event.cursor for pending in outcome.arrived}  # see is_past
         await state.record(unit if can_move else _nothing, len(outcome.arrived), outcome.error)
         if can_move:
             self._position = self._kept = end

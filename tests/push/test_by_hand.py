@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 from orchestrator.decisions.refusals import Refused
+from orchestrator.push import pusher
+from orchestrator.push.batch import Round
 from storage import attempts, retention
 from storage.attempts import Attempt, KeptAttempt, list_attempts, note_attempts
 from tests.push.erp import Dispatch, dispatching, is_genuine, running_erp, settings
@@ -75,6 +79,46 @@ async def test_one_that_has_yet_to_arrive_is_tried_at_once_in_its_turn(tmp_path:
         assert await it.deliveries.send("orders_url", 2) is None
         await it.until(lambda now: now["lag_events"] == 0)
         assert [each.cursor for each in erp.taken if each.body["order"] == "bad"] == [1, 2]
+
+
+async def test_one_that_arrived_ahead_of_an_order_that_was_not_begun_is_sent_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[Round] = []
+
+    def watched(*arguments: Any) -> Round:
+        rounds.append(Round(*arguments))
+        return rounds[-1]
+
+    monkeypatch.setattr(pusher, "Round", watched)
+    async with (
+        running_erp() as erp,
+        dispatching(tmp_path, settings(erp, timeout_seconds=300.0), round_seconds=0.02) as it,
+    ):
+        erp.hangs = lambda each: each.cursor == 1
+        await it.publish("slow")
+        await erp.until(lambda erp: bool(erp.seen))
+        await it.publish("good")
+        await it.until(lambda now: now["lag_events"] == 1)
+        erp.release()  # answered well though late: rounds wait for their calls from now on
+        await it.until(lambda now: now["lag_events"] == 0)
+
+        erp.hangs = lambda each: each.cursor != 3
+        await it.publish("1", "2", "3", "4", "5", "6", "not begun", "1")
+        await erp.until(lambda erp: any(each.cursor == 10 for each in erp.seen))
+        await it.deliveries.pause("orders_url")
+        while not rounds[-1]._is_over:  # noqa: ASYNC110 - nothing announces it
+            await anyio.sleep(0.001)
+        erp.release()
+        await it.until(lambda now: now["lag_events"] == 2)
+        sent = await it.deliveries.send("orders_url", 10)
+        assert sent is not None
+        assert (sent.made.kind, sent.made.attempt, sent.made.error) == ("again", 2, None)
+        assert await it.deliveries.send("orders_url", 9) is None, "this one has yet to arrive"
+        await it.deliveries.resume("orders_url")
+        await it.until(lambda now: now["lag_events"] == 0)
+        assert [each.cursor for each in erp.taken].count(10) == 2
+        assert [each.cursor for each in erp.taken].count(9) == 1
 
 
 async def test_a_paused_receiver_gets_what_a_person_sends_and_nothing_else(tmp_path: Path) -> None:
