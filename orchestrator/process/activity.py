@@ -47,6 +47,8 @@ class ActivityRecorder:
                 await self._record()
             except StoreError as error:
                 log.warning("history.not_written", detail=str(error))
+            except Exception as error:  # supervised: whatever is wrong with the counts must not stop orders
+                log.error("history.not_written", detail=str(error), exc_info=error)
 
     async def _record(self) -> None:
         # many shops have thousands of counters, which take longer than the event loop should be kept

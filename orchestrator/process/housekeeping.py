@@ -40,6 +40,8 @@ async def forget_forever(
                 await forget(store, now - kept_ms, (duty,))
         except StoreError as error:
             log.warning("retention.failed", detail=str(error))
+        except Exception as error:  # supervised: what is kept for longer must not stop orders
+            log.error("retention.failed", detail=str(error), exc_info=error)
         await anyio.sleep(_EVERY_SECONDS)
 
 

@@ -32,4 +32,6 @@ async def recount(store: Store) -> None:
             return
         except StoreError as error:
             log.warning("counts.unchecked", detail=str(error))
+        except Exception as error:  # supervised: whatever is wrong with the counts must not stop orders
+            log.error("counts.unchecked", detail=str(error), exc_info=error)
         await anyio.sleep(_AGAIN_SECONDS)

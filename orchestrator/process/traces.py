@@ -82,6 +82,9 @@ class Traces:
             except StoreError as error:
                 log.error("tracing.lost", targets=len(ended) + lost, detail=str(error))
                 continue
+            except Exception as error:  # supervised: whatever is wrong with the exporter must not stop orders
+                log.error("tracing.lost", targets=len(ended) + lost, detail=str(error), exc_info=error)
+                continue
             if lost or not has_arrived:
                 log.warning("tracing.lost", targets=lost + (0 if has_arrived else len(ended)))
 
@@ -89,7 +92,11 @@ class Traces:
         events = await self._store.read(
             lambda tx: [each for each in order_events(tx, ended.shop, ended.order) if each.target == ended.target]
         )
-        return spans_of(events) if events else []
+        try:
+            return spans_of(events) if events else []
+        except Exception as error:  # supervised: one order's data is not the others'
+            log.error("tracing.lost", targets=1, shop=ended.shop, order=ended.order, detail=str(error), exc_info=error)
+            return []
 
 
 async def _aside(export: Callable[[], bool]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -126,3 +127,28 @@ async def test_of_many_shops_each_is_written_once_whatever_fails_between(
         for shop in shops:
             assert sum(point.done.calls for point in await done(store, shop)) == 1
         assert sum(point.done.calls for point in await done(store)) == len(shops)
+
+
+async def test_a_fault_in_counting_is_said_and_what_was_done_is_written_with_the_next_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time, metrics = Time(), Metrics()
+
+    def broken() -> dict[str, Activity]:
+        raise KeyError("a counter without a shop")
+
+    async with open_sqlite(tmp_path / "s.db", NOON) as store:
+        recorder = ActivityRecorder(store, metrics, time.clock)
+        metrics.call_finished("acme", "list", "done")
+        time.now += MINUTE_MS - 1  # the next minute begins at once
+        with monkeypatch.context() as patched, capture_logs() as logs:
+            patched.setattr(metrics, "done_since_start", broken)
+            async with anyio.create_task_group() as group:
+                group.start_soon(recorder.run)
+                while not logs:  # noqa: ASYNC110 - nothing announces a line of the log
+                    await anyio.sleep(0.001)
+                group.cancel_scope.cancel()
+        assert (logs[0]["event"], logs[0]["log_level"]) == ("history.not_written", "error")
+        assert isinstance(logs[0]["exc_info"], KeyError)
+        await recorder.record()
+        assert await done(store, "acme") == [Point(NOON, Activity(calls=1))]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
+from orchestrator.process import recount as process_recount
 from orchestrator.process.recount import recount
 from orchestrator.testing.engine_suite.samples import order, target
 from orchestrator.testing.engine_suite.scratch import NOW
-from storage.counts import count_orders, count_pending
+from storage.counts import count_orders, count_pending, wrong_counts
+from storage.moves import Moves
 from storage.orders import insert_order
 from storage.sqlite.store import open_sqlite
 from storage.targets import insert_target
@@ -47,3 +50,21 @@ async def test_of_counts_that_are_right_nothing_is_said(tmp_path: Path) -> None:
         with capture_logs() as logs:
             await recount(store)
         assert logs == []
+
+
+async def test_a_fault_in_counting_is_said_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[Transaction] = []
+
+    def broken_once(tx: Transaction) -> Moves:
+        counted.append(tx)
+        if len(counted) == 1:
+            raise KeyError("a state that nobody knows")
+        return wrong_counts(tx)
+
+    monkeypatch.setattr(process_recount, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(process_recount, "wrong_counts", broken_once)
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        await store.write(fill)
+        with capture_logs() as logs:
+            await recount(store)
+    assert [(each["event"], each["log_level"]) for each in logs] == [("counts.unchecked", "error")]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -182,3 +182,62 @@ async def test_a_collector_that_hangs_holds_up_no_end() -> None:
     may_go_on.set()
     assert [(line["event"], line["targets"]) for line in lines] == [("tracing.lost", 1)]
     assert offered == [True, True]
+
+
+async def test_a_fault_in_one_trace_is_said_and_costs_that_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Span] = []
+
+    def choosy(events: list[Event]) -> list[Span]:
+        if events[0].target == "tgt_1":
+            raise KeyError("a trace that cannot be made")
+        return spans_of(events)
+
+    monkeypatch.setattr(traces, "spans_of", choosy)
+    async with bench(an_order()) as b:
+        it = Traces(b.store, _into(sent), lambda: None)
+        it.note([await ended(b, f"tgt_{n}") for n in (1, 2)])
+        with structlog.testing.capture_logs() as lines:
+            await _run_until(it, lambda: bool(sent))
+    assert {span.attributes["fulfilld.target"] for span in sent} == {"tgt_2"}
+    assert [(line["event"], line["targets"], line["log_level"]) for line in lines] == [("tracing.lost", 1, "error")]
+
+
+async def test_a_fault_in_sending_traces_is_said_and_the_next_ones_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Span] = []
+    aside = traces._aside
+
+    async def without_threads(export: Callable[[], bool]) -> bool:
+        raise RuntimeError("can't start new thread")
+
+    async with bench(an_order()) as b:
+        it = Traces(b.store, _into(sent), lambda: None)
+        with structlog.testing.capture_logs() as lines:
+            monkeypatch.setattr(traces, "_aside", without_threads)
+            it.note([await ended(b, "tgt_1")])
+            async with anyio.create_task_group() as group:
+                group.start_soon(it.run)
+                while not lines:  # noqa: ASYNC110 - nothing announces a line of the log
+                    await anyio.sleep(0.001)
+                monkeypatch.setattr(traces, "_aside", aside)
+                it.note([await ended(b, "tgt_2")])
+                while not sent:  # noqa: ASYNC110 - nothing announces it
+                    await anyio.sleep(0.001)
+                group.cancel_scope.cancel()
+    assert {span.attributes["fulfilld.target"] for span in sent} == {"tgt_2"}
+    assert [(line["event"], line["targets"], line["log_level"]) for line in lines] == [("tracing.lost", 1, "error")]
+
+
+def _into(sent: list[Span]) -> Callable[[Sequence[Span]], bool]:
+    def export(spans: Sequence[Span]) -> bool:
+        sent.extend(spans)
+        return True
+
+    return export
+
+
+async def _run_until(it: Traces, is_done: Callable[[], bool]) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(it.run)
+        while not is_done():  # noqa: ASYNC110 - nothing announces it
+            await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
