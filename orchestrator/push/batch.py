@@ -84,6 +84,14 @@ class Round:
         self._is_over = False
         self._done = anyio.Event()
 
+    def has_arrived(self, cursor: int) -> bool:
+        """Whether an event of this round arrived, also while the round goes on."""
+        return any(
+            pending.event.cursor == cursor and attempt.error is None
+            for run in self._runs
+            for pending, attempt in zip(run.pending_events, run.attempts, strict=False)
+        )
+
     async def hold(self, group: TaskGroup, seconds: float, has_room: Callable[[Sequence[EventBatch]], bool]) -> Outcome:
         """Makes calls in tasks of `group` until all is done or the time is up. `has_room` says whether runs that are
         out now may become late. At least one call is made by each task, however short the time."""

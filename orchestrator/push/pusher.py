@@ -70,6 +70,7 @@ class EndpointPusher:
         self._state = EndpointState(endpoint, context)
         self._position = self._kept = 0
         self._ahead: set[int] = set()  # what is done beyond the position
+        self._round: Round | None = None  # the one that goes on
         self._judged = 0  # the arrivals that earlier rounds have counted
 
     def __repr__(self) -> str:
@@ -87,14 +88,15 @@ class EndpointPusher:
         self._state.parked.wake_now()
 
     def is_past(self, cursor: int) -> bool:
-        """Whether an event beyond the kept cursor is not sent any more: it arrived, or it is parked."""
-        return cursor in self._ahead
+        """Whether an event beyond the kept cursor is not sent any more: it arrived, maybe in the round that goes on, or
+        it is parked."""
+        return cursor in self._ahead or (self._round is not None and self._round.has_arrived(cursor))
 
     async def run(self) -> None:
         """Delivers until cancelled. Raises StoreError."""
         self._state = EndpointState(self.endpoint, self._context)  # the late calls of an earlier run are ignored
         self._judged = 0
-        self._ahead = set()
+        self._ahead, self._round = set(), None
         timeout = aiohttp.ClientTimeout(total=self._context.settings.timeout_seconds)
         connector = CleanConnector(limit=_AT_ONCE + parked.AT_ONCE + _ROOM.calls)
         jar = aiohttp.DummyCookieJar()
@@ -145,7 +147,8 @@ class EndpointPusher:
             return state.has_room(runs, _ROOM)
 
         queues = [queue for key, queue in by_ordering_key(todo.fresh).items() if key not in todo.blocked]
-        outcome = await Round(sender, queues, _AT_ONCE, state.pace).hold(group, state.round_seconds, has_room)
+        self._round = Round(sender, queues, _AT_ONCE, state.pace)
+        outcome = await self._round.hold(group, state.round_seconds, has_room)
         is_well = bool(outcome.arrived) or state.arrivals > self._judged
         can_move = self._judge(outcome, is_well)
         behind = [pending for pending in todo.fresh if pending.ordering_key in todo.blocked]
@@ -161,7 +164,6 @@ class EndpointPusher:
             acknowledge(tx, self.endpoint.consumer, end, now)
 
         state.note_late(outcome.late)
-        self._ahead = self._ahead | {pending.event.cursor for pending in outcome.arrived}  # see is_past
         await state.record(unit if can_move else _nothing, len(outcome.arrived), outcome.error)
         if can_move:
             self._position = self._kept = end
@@ -169,7 +171,7 @@ class EndpointPusher:
             self._ahead = {cursor for cursor in done if cursor > end}
             state.settle(group, outcome.late, self._judged)
             state.parked.wake()
-        self._judged = state.arrivals
+        self._judged, self._round = state.arrivals, None
         if state.failures and queues:
             await state.fresh.pause(state.wait_seconds(state.failures))
 

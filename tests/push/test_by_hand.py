@@ -121,6 +121,25 @@ async def test_one_that_arrived_ahead_of_an_order_that_was_not_begun_is_sent_at_
         assert [each.cursor for each in erp.taken].count(9) == 1
 
 
+async def test_one_that_arrived_is_sent_at_once_while_its_round_goes_on(tmp_path: Path) -> None:
+    async with (
+        running_erp() as erp,
+        dispatching(tmp_path, settings(erp, timeout_seconds=300.0), round_seconds=300.0) as it,
+    ):
+        erp.hangs = lambda each: each.body["order"] == "slow"
+        await it.publish("slow", "quick")
+        await erp.until(lambda erp: len(erp.seen) == 2)
+        sent = None
+        with anyio.fail_after(20):
+            while sent is None:  # until the pusher has read the answer
+                sent = await it.deliveries.send("orders_url", 2)
+        assert (sent.made.kind, sent.made.error) == ("again", None)
+        assert await it.deliveries.send("orders_url", 1) is None
+        erp.release()
+        await it.until(lambda now: now["lag_events"] == 0)
+        assert sorted(each.cursor for each in erp.taken) == [1, 2, 2]
+
+
 async def test_a_paused_receiver_gets_what_a_person_sends_and_nothing_else(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         await it.publish("1")
