@@ -90,7 +90,8 @@ class EndpointPusher:
     def is_past(self, cursor: int) -> bool:
         """Whether an event beyond the kept cursor is not sent any more: it arrived, maybe in the round that goes on, or
         it is parked."""
-        return cursor in self._ahead or (self._round is not None and self._round.has_arrived(cursor))
+        now = self._round  # read once, before what is ahead: a unit of work asks from another thread
+        return (now is not None and now.has_arrived(cursor)) or cursor in self._ahead
 
     async def run(self) -> None:
         """Delivers until cancelled. Raises StoreError."""
