@@ -40,7 +40,10 @@ def noted(folder: Path, since: float, until: float) -> list[float]:
 
 
 def main() -> None:
-    """Runs the daemon's command in a loop with a clock."""
+    """Runs the daemon's command in a loop with a clock; without a config it says how that is asked for."""
+    if "--config" not in sys.argv[1:-1]:  # what is noted lies beside it
+        print(__doc__, end="")
+        sys.exit(0 if "--help" in sys.argv else 2)
     from orchestrator.cli.app import main as command
 
     path = Path(sys.argv[sys.argv.index("--config") + 1]).parent / FILE

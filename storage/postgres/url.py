@@ -35,7 +35,7 @@ def options_of(url: str) -> dict[str, str]:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict
     except ImportError:
-        raise ValueError("needs psycopg, which is not installed: pip install 'fulfilld[postgres]'") from None
+        raise ValueError("needs psycopg, which is not installed: pip install 'psycopg[binary]'") from None
     if not url.startswith(SCHEME):
         raise ValueError(_HELP)
     try:

@@ -312,10 +312,18 @@ def test_skip_needs_a_reason(daemon: FakeDaemon, fulfilld: Run) -> None:
     assert daemon.calls == []
 
 
-@pytest.mark.parametrize(("action", "said"), [("pause", "acme is paused"), ("resume", "acme is resumed and asked now")])
+@pytest.mark.parametrize(("action", "said"), [("pause", "acme is paused"), ("resume", "acme is resumed: its steps")])
 def test_a_shop_is_operated(daemon: FakeDaemon, fulfilld: Run, action: str, said: str) -> None:
     daemon.answers["POST", f"/v1/shops/acme/{action}"] = {"name": "acme"}
     assert fulfilld(action, "acme").stdout.startswith(said)
+
+
+def test_a_shop_that_another_cause_keeps_paused_is_not_said_to_go_on(daemon: FakeDaemon, fulfilld: Run) -> None:
+    wait = {"reason": "another_account", "until": None, "detail": "orders of shop 1, the config says shop 2"}
+    daemon.answers["POST", "/v1/shops/acme/resume"] = {"name": "acme", "wait": wait}
+    said = fulfilld("resume", "acme").stdout
+    assert said.startswith("that pause is over, but the name of shop acme means another account now: orders of shop 1")
+    assert "fix the config" in said
 
 
 def test_a_sync_is_begun(daemon: FakeDaemon, fulfilld: Run) -> None:

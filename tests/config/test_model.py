@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +345,14 @@ def test_a_store_that_we_do_not_have_is_refused_without_repeating_its_url(
     [line] = errors(tmp_path, {"storage": {"url": url}})
     assert line.startswith(f"storage.url: {reason}")
     assert "pass-word" not in line
+
+
+def test_a_server_without_its_library_is_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    [line] = errors(tmp_path, {"storage": {"url": "postgresql://u:pass-word@h/db"}})
+    assert line == "storage.url: needs psycopg, which is not installed: pip install 'psycopg[binary]'"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.com", "::", ""])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from benchmarks import lagged
 from benchmarks.driving import figures, summary
 from benchmarks.goals import GOALS
 from benchmarks.machine import Cpu
@@ -128,3 +130,14 @@ def test_where_too_few_cycles_were_calm_all_of_them_count() -> None:
     assert found["calm"] == 0
     assert found["sides"]["daemon"]["share"] == 0.5
     assert found["sides"]["daemon"]["share_range"] == [0.25, 1.0]
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["run"], 2), (["--config"], 2)])
+def test_the_daemon_with_a_clock_says_how_it_is_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lagged", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        lagged.main()
+    assert ended.value.code == code
+    assert "python -m benchmarks.lagged --config" in capsys.readouterr().out

@@ -61,11 +61,17 @@ def pause(context: typer.Context, shop: Shop, reason: Reason = None, as_json: As
 
 def resume(context: typer.Context, shop: Shop, as_json: AsJson = False) -> None:
     """End a shop's pause, whoever caused it."""
+    from orchestrator.cli.standstill import of_shop
+
     answer = client_of(context).post(f"{_path(shop)}/resume")
     if as_json:
         print_json(answer)
+    elif (left := of_shop(answer.json())) is not None:
+        sys.stdout.write(f"that pause is over, but {left.text}; {left.remedy}\n")
     else:
-        sys.stdout.write(f"{shop} is resumed and asked now; `fulfilld status` shows whether it lets us in\n")
+        sys.stdout.write(
+            f"{shop} is resumed: its steps and syncs go on, a sync begins now; `fulfilld status` shows how it does\n"
+        )
 
 
 def sync(context: typer.Context, shop: Shop, wait: WaitSeconds = None, as_json: AsJson = False) -> None:
