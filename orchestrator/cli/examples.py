@@ -78,7 +78,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "migrate-store": (
         "fulfilld migrate-store sqlite:////var/lib/fulfilld/fulfilld.db postgresql://fulfilld@db.example/fulfilld",
     ),
-    "sandbox": ("fulfilld sandbox --orders 50 > config.json", "fulfilld sandbox --fault drop_after=0.1 --latency 50"),
+    "sandbox": ("fulfilld sandbox --orders 50 > config.json &", "fulfilld sandbox --fault drop_after=0.1 --latency 50"),
     "demo": ("fulfilld demo", "fulfilld demo --orders 100 --keep"),
     "completion": (
         "fulfilld completion bash >> ~/.bashrc",

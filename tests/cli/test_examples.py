@@ -39,7 +39,7 @@ def test_every_help_has_examples_that_its_command_takes(run: Run, name: str) -> 
     lines = shown(run, name)
     assert lines
     for text in lines:
-        line = re.split(r" >>? ", text)[0]  # where a shell would write the output
+        line = re.split(r" >>? | &$", text)[0]  # what is the shell's
         program, *arguments = shlex.split(line)
         assert program == "fulfilld"
         context = ROOT.make_context("fulfilld", arguments)
@@ -52,6 +52,10 @@ def test_every_help_has_examples_that_its_command_takes(run: Run, name: str) -> 
             rest = [*context._protected_args, *context.args]
         assert " ".join(called).startswith(name)
         assert not rest
+
+
+def test_the_sandbox_that_writes_a_config_leaves_the_terminal_free(run: Run) -> None:
+    assert [line for line in shown(run, "sandbox") if ">" in line and not line.endswith(" &")] == []
 
 
 def test_there_is_no_example_of_a_command_that_there_is_not() -> None:
