@@ -1,7 +1,7 @@
 """An order that the ERP asks a person to look at: begun by a target `attention`, on every platform alike.
 
 It moves nothing and holds nothing back; it is shown until somebody releases the order or the order moves on: another
-target of it is reached, or its state changes.
+target of it is reached, its state changes, or the platform has it no more.
 """
 
 from __future__ import annotations
