@@ -88,7 +88,12 @@ _ALLOWED = {"unknown-state": "known here", "platform-not-found": "known here"}
 def _sentence(problem: Mapping[str, Any], status: int) -> str:
     title, detail = str(problem.get("title") or f"the daemon answered {status}"), str(problem.get("detail") or "")
     detail = detail.removesuffix(f" (and {len(problem.get('errors') or ()) - 1} more)")  # they are all listed
-    return f"{title}: {detail}" if detail and detail != title else title
+    return in_commands(f"{title}: {detail}" if detail and detail != title else title)
+
+
+def in_commands(text: str) -> str:
+    """The daemon's words, with the command where they name the call that it makes."""
+    return text.replace("GET /v1/orders/causes", "`fulfilld causes`")
 
 
 def _remedy(slug: str, status: int, retry_after: str | None) -> str | None:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.25
 _LONGEST_LOOK_SECONDS = 2.0
 _MOST_OF_A_JOB = 100_000
-_WAYS = {"retry": "retried", "skip": "skipped", "hold": "held", "release": "released", "cancel": "cancelled"}
+_WAYS = {"retry": "retried", "skip": "skipped", "hold": "held", "release": "released"}
+_CANCEL = "cancel"
+"""It drops the targets of orders; the orders themselves are not cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +90,17 @@ def _preview(asked: Asked, found: Mapping[str, Any]) -> Page:
     count, sample = found["count"], found["sample"]
     if not count:
         return [line("no such orders")]
-    rest = f", the first {len(sample)} of them above" if len(sample) < count else ""
-    return [*orders_page(sample), line(f"{_orders(count)} would be {_WAYS[asked.action]}{rest}")]
+    rest = f", the first {len(sample)} orders above" if len(sample) < count else ""
+    return [*orders_page(sample), line(f"{_would_be(asked.action, count)}{rest}")]
 
 
 def _agrees(asked: Asked, count: int) -> bool:
     """Asks whoever sits at the terminal. Raises Failure (2) where nobody does."""
     if not _is_asked():
         remedy = "--yes does it without asking, --dry-run only counts"
-        raise Failure(
-            f"{_orders(count)} would be {_WAYS[asked.action]}, and nobody can be asked", ExitCode.USAGE, remedy=remedy
-        )
-    sys.stderr.write(f"{asked.action} {_orders(count)}? [y/N] ")
+        raise Failure(f"{_would_be(asked.action, count)}, and nobody can be asked", ExitCode.USAGE, remedy=remedy)
+    what = f"drop the targets of {_orders(count)}" if asked.action == _CANCEL else f"{asked.action} {_orders(count)}"
+    sys.stderr.write(f"{what}? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().casefold() in ("y", "yes"):
         return True
@@ -148,7 +149,8 @@ def _finish(asked: Asked, answer: Answer) -> None:
 
 def job_page(job: Mapping[str, Any]) -> Page:
     """A job in a few lines."""
-    done = f"{job['done']} of {_orders(job['count'])} {_WAYS[job['action']]}"
+    done = f"{job['done']} of {_orders(job['count'])}"
+    done = f"the targets of {done} dropped" if job["action"] == _CANCEL else f"{done} {_WAYS[job['action']]}"
     state = {"running": ", it goes on", "done": "", "failed": ", it failed", "cancelled": ", then it was cancelled"}
     page = [line(f"job {job['id']}: {done}{state[job['status']]}")]
     for each in job["refusals"]:
@@ -157,6 +159,12 @@ def job_page(job: Mapping[str, Any]) -> Page:
             line(f"{_orders(each['count'])} refused, {each['type']}: {clean(each['detail'])}{example}", indent=2)
         )
     return page
+
+
+def _would_be(action: str, count: int) -> str:
+    if action == _CANCEL:
+        return f"the targets of {_orders(count)} would be dropped"
+    return f"{_orders(count)} would be {_WAYS[action]}"
 
 
 def _orders(count: int) -> str:

@@ -59,9 +59,16 @@ def of_target(order: Mapping[str, Any], target: str) -> Standstill | None:
 
 def behind_blocked(order: Mapping[str, Any], target: str) -> Standstill | None:
     """The blocked target that this one waits behind; None where there is none."""
+    if all(each["id"] != target for each in (order.get("targets") or [])[1:]):
+        return None
+    return behind_all(order)
+
+
+def behind_all(order: Mapping[str, Any]) -> Standstill | None:
+    """The blocked target that one more waits behind; None where there is none."""
     queue = order.get("targets") or []
     head = queue[0] if queue else None
-    if head is None or head["status"] != "blocked" or head["id"] == target or all(e["id"] != target for e in queue):
+    if head is None or head["status"] != "blocked":
         return None
     place = f"{shlex.quote(str(order['shop']))} {shlex.quote(str(order['id']))}"
     problem = head.get("problem") or {}

@@ -15,6 +15,7 @@ _CIRCUIT_REMEDY = "`fulfilld doctor` asks the platform, `fulfilld resume {shop}`
 _SYNC_REMEDY = "if it stays, `fulfilld doctor` says more"
 _COUNTED = ("queued", "running", "retrying", "waiting")
 _FEW = 5  # orders that need a person are looked at one by one
+_MANY = 10  # and so many are still seen with the rest of the page
 
 
 def status_page(dump: Json) -> Page:
@@ -33,14 +34,19 @@ def status_page(dump: Json) -> Page:
             f"{_several(totals['targets_pending'], 'target')} pending",
             hang=2,
         ),
+        *_many_needy(dump),
         line(),
     ]
     page += _shops(dump["shops"]) if dump["shops"] else [line("no shops; add one to the config")]
     page += _denied(dump["shops"])
     page += _not_sent(dump["shops"])
     if attention := dump.get("attention"):
-        rows = [(entry["shop"], entry["order"], Cell(*problem_cell(entry["problem"]))) for entry in attention]
+        rows = [
+            (entry["shop"], entry["order"], Cell(*problem_cell(entry["problem"])))
+            for entry in sorted(attention, key=_place)
+        ]
         page += [line(), line(Cell("These orders need a person:", "bad")), grid(("SHOP", "ORDER", "PROBLEM"), rows)]
+        page += _not_listed(dump)
         page += _what_helps(attention)
     if delivery := dump.get("delivery"):
         lags = [
@@ -65,6 +71,36 @@ def status_page(dump: Json) -> Page:
         ]
         page += [line(), grid(("CONSUMER", "LAG EVENTS", "LAG", "LAST SEEN"), pulls, right=(1, 2))]
     return page
+
+
+def _many_needy(dump: Json) -> list[Line]:
+    """Above all tables, where the orders that need a person are a long list."""
+    number = len(dump.get("attention") or ()) + sum(_left_out(dump))
+    if number <= _MANY:
+        return []
+    return [line(Cell(f"{number} orders need a person", "bad"), ": `fulfilld causes` shows them by cause", hang=2)]
+
+
+def _left_out(dump: Json) -> tuple[int, int]:
+    """How many blocked orders the dump does not list, and how many that the ERP asks about: it lists some of each."""
+    listed = dump.get("attention") or ()
+    blocked = sum(1 for entry in listed if (entry.get("problem") or {}).get("type") != "attention")
+    asked = sum(1 for entry in listed if entry.get("attention"))
+    all_blocked = int(dump["totals"].get("by_situation", {}).get("blocked", 0))
+    all_asked = sum(int(shop.get("attention") or 0) for shop in dump["shops"])
+    return max(0, all_blocked - blocked), max(0, all_asked - asked)
+
+
+def _not_listed(dump: Json) -> list[Line]:
+    blocked, asked = _left_out(dump)
+    texts = [f"… and {blocked} more: `fulfilld orders --situation blocked`"] if blocked else []
+    texts += [f"… and {asked} more about which the ERP asks for a person"] if asked else []
+    return [line(text, hang=2) for text in texts]
+
+
+def _place(entry: Json) -> tuple[str, int, str]:
+    """By shop, then by id; ids are mostly numbers, and a longer one is a higher one."""
+    return entry["shop"], len(entry["order"]), entry["order"]
 
 
 def _what_helps(attention: Sequence[Json]) -> list[Line | Grid]:

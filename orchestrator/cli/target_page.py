@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, line
 from orchestrator.cli.pages import Json, problem_cell, state_text
-from orchestrator.cli.standstill import Standstill
+from orchestrator.cli.standstill import Standstill, behind_all, of_order
 
 _STATUSES: dict[str, Tone] = {
     "queued": "plain",
@@ -46,18 +46,33 @@ def standstill_line(found: Standstill) -> Line:
     return line(Cell(found.text, "bad"), f" - {found.remedy}", indent=2)
 
 
-def preview_page(preview: Json) -> Page:
-    """What a dry run answered."""
+def preview_page(preview: Json, order: Json | None = None) -> Page:
+    """What a dry run answered. `order`: with the targets that come before it; None where that is not known."""
     steps = preview.get("plan") or ()
     state = state_text(preview)
     heading = f"plan to {state}{_short_of(preview['state'], steps)}:"
     page: list[Line | Grid] = [
-        line(heading if steps else f"{state} is reached already, nothing would be done"),
+        line(heading if steps else _nothing_left(state, order), hang=2),
         *plan_lines(steps),
     ]
+    if order is not None and order.get("targets"):
+        page += _before(order)
     if unused := preview.get("unused"):
         page.append(line(f"not used by this platform: {', '.join(unused)}", indent=2))
     return page
+
+
+def _nothing_left(state: str, order: Json | None) -> str:
+    if order is not None and not order.get("targets"):
+        return f"{state} is reached already, nothing would be done"
+    return f"nothing is left to do for it: {state} is reached, or the targets before it lead there"
+
+
+def _before(order: Json) -> list[Line | Grid]:
+    """The targets that come first, and what the first of them waits for."""
+    queue = [f"{each['id']} ({state_text(each)}, {each['status']})" for each in order["targets"]]
+    found = behind_all(order) or of_order(order)
+    return [line(f"before it: {', '.join(queue)}", hang=2), *([standstill_line(found)] if found is not None else [])]
 
 
 def plan_lines(plan: Iterable[Json]) -> list[Line]:

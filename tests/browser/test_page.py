@@ -149,6 +149,8 @@ def test_tiles_open_what_they_count(desk: Desk, page: Any) -> None:
         expect(tile.locator("b")).to_have_text(str(number))
         tile.click()
         page.get_by_role("heading", name="Orders", exact=True).wait_for()
+        chosen = page.get_by_label("Situation").locator("option:checked")
+        expect(chosen).to_have_text("any with pending targets" if name == "pending" else name)
         for order in expected:
             expect(page.get_by_role("link", name=f"acme/{order}", exact=True)).to_be_visible()
         expect(page.locator("tbody tr")).to_have_count(number)

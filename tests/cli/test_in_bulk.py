@@ -32,7 +32,7 @@ def answers(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     for action in ACTIONS:
         dry = {"count": 3, "sample": [an_order(), an_order(id="7")]}
         daemon.answers["POST", f"/v1/orders/{action}"] = [dry, (202, {"job": "j-1", "count": 3})]
-        daemon.answers["GET", "/v1/jobs/j-1"] = [a_job(status="running", done=1, action=action), a_job(action=action)]
+    daemon.answers["GET", "/v1/jobs/j-1"] = [a_job(status="running", done=1), a_job()]
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -40,16 +40,19 @@ def test_a_dry_run_counts_shows_some_and_asks_for_no_more(daemon: FakeDaemon, fu
     result = fulfilld(action, "--situation", "blocked", "--problem", "rejected", "--step", "send", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "67890" in result.stdout
-    assert "3 orders would be" in result.stdout
+    words = "the targets of 3 orders would be dropped" if action == "cancel" else "3 orders would be"
+    assert words in result.stdout
     wanted = {"situation": "blocked", "problem": "rejected", "step": "send"}
     assert daemon.bodies() == [{"filter": wanted, "dry_run": True}]
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_with_yes_it_is_done_and_followed_to_the_end(daemon: FakeDaemon, fulfilld: Run, action: str) -> None:
+    daemon.answers["GET", "/v1/jobs/j-1"] = [a_job(status="running", done=1, action=action), a_job(action=action)]
     result = fulfilld(action, "--shop", "acme", "--limit", "3", "--reason", "it works again", "--yes")
     assert result.exit_code == 0, result.output
-    assert "job j-1: 3 of 3 orders" in result.stdout
+    words = "the targets of 3 of 3 orders dropped" if action == "cancel" else "3 of 3 orders"
+    assert f"job j-1: {words}" in result.stdout
     body = {"filter": {"shop": "acme"}, "limit": 3, "reason": "it works again"}
     assert daemon.bodies() == [{**body, "dry_run": True}, body]
     assert [call[1] for call in daemon.calls].count("/v1/jobs/j-1") == 2
@@ -72,7 +75,7 @@ def test_without_waiting_the_job_is_named(daemon: FakeDaemon, fulfilld: Run) -> 
 def test_where_nobody_can_be_asked_nothing_is_done(daemon: FakeDaemon, fulfilld: Run) -> None:
     result = fulfilld("cancel", "--situation", "blocked")
     assert result.exit_code == 2
-    assert "3 orders would be cancelled, and nobody can be asked" in result.stderr
+    assert "the targets of 3 orders would be dropped, and nobody can be asked" in result.stderr
     assert "--yes" in result.stderr
     assert [body.get("dry_run") for body in daemon.bodies()] == [True]
 
@@ -88,6 +91,25 @@ def test_on_a_terminal_somebody_is_asked(
     assert ("nothing was done" in result.stderr) is (calls == 1)
     asked = {"filter": {"situation": "blocked"}}
     assert daemon.bodies() == [{**asked, "dry_run": True}, {**asked, "limit": 3}][:calls]  # no more than was agreed to
+
+
+def test_the_question_of_a_cancel_is_about_targets(
+    daemon: FakeDaemon, fulfilld: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_bulk, "_is_asked", lambda: True)
+    assert "drop the targets of 3 orders? [y/N]" in fulfilld("cancel", "--shop", "acme", stdin=b"n\n").stderr
+
+
+def test_an_unknown_cause_leads_to_the_command_that_names_them(daemon: FakeDaemon, fulfilld: Run) -> None:
+    detail = "'x' names no cause; GET /v1/orders/causes has their names"
+    errors = [{"path": "cause", "message": detail}]
+    problem = {"type": "invalid-request", "title": "Not valid", "status": 422, "detail": detail, "errors": errors}
+    daemon.answers["GET", "/v1/orders"] = daemon.answers["POST", "/v1/orders/retry"] = (422, problem)
+    for arguments in (("orders", "--cause", "x"), ("retry", "--cause", "x", "--dry-run")):
+        result = fulfilld(*arguments)
+        assert result.exit_code == 2
+        assert "'x' names no cause; `fulfilld causes` has their names" in " ".join(result.stderr.split())
+        assert "/v1/" not in result.stderr
 
 
 def test_where_no_order_fits_nothing_is_asked(daemon: FakeDaemon, fulfilld: Run) -> None:
@@ -217,3 +239,46 @@ def test_the_status_of_many_blocked_orders_leads_to_their_causes(
     attention = [{"shop": "acme", "order": str(each), "problem": a_problem()} for each in range(needy)]
     daemon.answers["GET", "/v1/status"] = a_status(attention=attention)
     assert ("`fulfilld causes`" in fulfilld("status").stdout) is is_named
+
+
+@pytest.mark.parametrize(("needy", "is_early"), [(10, False), (11, True)])
+def test_a_long_list_of_blocked_orders_begins_with_their_causes(
+    daemon: FakeDaemon, fulfilld: Run, needy: int, is_early: bool
+) -> None:
+    attention = [{"shop": "acme", "order": str(each), "problem": a_problem()} for each in range(needy)]
+    daemon.answers["GET", "/v1/status"] = a_status(attention=attention)
+    before = fulfilld("status").stdout.partition("SHOP")[0]
+    assert (f"{needy} orders need a person: `fulfilld causes`" in before) is is_early
+
+
+def test_the_orders_of_the_status_are_sorted_and_those_that_it_leaves_out_are_counted(
+    daemon: FakeDaemon, fulfilld: Run
+) -> None:
+    places = [("xs", "2"), ("acme", "10"), ("xs", "1"), ("acme", "9")]
+    attention = [{"shop": shop, "order": order, "problem": a_problem()} for shop, order in places]
+    status = a_status(attention=attention)
+    daemon.answers["GET", "/v1/status"] = status | {"totals": {**status["totals"], "by_situation": {"blocked": 9}}}
+    below = fulfilld("status").stdout.partition("These orders need a person:")[2]
+    rows = [tuple(each.split()[:2]) for each in below.splitlines() if "ORDER_CANCELED_ERROR" in each]
+    assert rows == [("acme", "9"), ("acme", "10"), ("xs", "1"), ("xs", "2")]
+    assert "… and 5 more: `fulfilld orders --situation blocked`" in below
+    assert "more" not in _listed_in_full(daemon, fulfilld, status)
+
+
+def _listed_in_full(daemon: FakeDaemon, fulfilld: Run, status: dict[str, Any]) -> str:
+    """What is said below the heading where the status lists all of them."""
+    totals = {**status["totals"], "by_situation": {"blocked": len(status["attention"])}}
+    daemon.answers["GET", "/v1/status"] = {**status, "totals": totals}
+    return fulfilld("status").stdout.partition("These orders need a person:")[2]
+
+
+def test_orders_that_the_erp_asks_about_are_counted_by_themselves(daemon: FakeDaemon, fulfilld: Run) -> None:
+    asked = {"reason": None, "since": "2026-01-02T03:04:05.000Z"}
+    entry = {"shop": "acme", "order": "7", "problem": a_problem(type="attention"), "attention": asked}
+    status = a_status(attention=[entry])
+    [shop] = status["shops"]
+    totals = {**status["totals"], "by_situation": {"blocked": 0}}
+    daemon.answers["GET", "/v1/status"] = {**status, "totals": totals, "shops": [{**shop, "attention": 3}]}
+    text = fulfilld("status").stdout
+    assert "… and 2 more about which the ERP asks for a person" in text
+    assert "--situation blocked" not in text

@@ -110,12 +110,41 @@ def test_a_dry_run_shows_the_plan(daemon: FakeDaemon, fulfilld: Run) -> None:
     result = fulfilld("submit", "acme", "67890", "shipped", "--dry-run")
     assert "plan to SentOrder (shipped):" in result.stdout
     assert "not used by this platform: tracking.carrier" in result.stdout
-    assert [query for _, _, query, _, _ in daemon.calls] == [{"dry_run": "true"}]
+    assert daemon.calls[0][2] == {"dry_run": "true"}
+    assert [method for method, _, _, _, _ in daemon.calls] == ["POST", "GET"]
+
+
+NOTHING_LEFT = {"state": "SentOrder", "milestone": "shipped", "plan": [], "unused": []}
 
 
 def test_a_dry_run_of_a_reached_target_says_so(daemon: FakeDaemon, fulfilld: Run) -> None:
-    daemon.answers[TARGETS] = {"state": "SentOrder", "milestone": "shipped", "plan": [], "unused": []}
+    daemon.answers[TARGETS], daemon.answers[ORDER] = NOTHING_LEFT, an_order(state="SentOrder")
     assert "reached already" in fulfilld("submit", "acme", "67890", "shipped", "--dry-run").stdout
+
+
+def test_a_dry_run_behind_a_blocked_target_does_not_say_that_it_is_reached(daemon: FakeDaemon, fulfilld: Run) -> None:
+    head = a_target(id="t-0", state="ToCustomer", milestone="in_transit", status="blocked", problem=a_problem())
+    daemon.answers[TARGETS], daemon.answers[ORDER] = NOTHING_LEFT, an_order(situation="blocked", targets=[head])
+    text = " ".join(fulfilld("submit", "acme", "67890", "shipped", "--dry-run").stdout.split())
+    assert "reached already" not in text
+    assert "SentOrder (shipped) is reached, or the targets before it lead there" in text
+    assert "before it: t-0 (ToCustomer (in_transit), blocked)" in text
+    assert "`fulfilld retry acme 67890`" in text
+
+
+def test_a_plan_behind_other_targets_names_them(daemon: FakeDaemon, fulfilld: Run) -> None:
+    target = a_target()
+    daemon.answers[TARGETS] = {name: target[name] for name in ("state", "milestone", "plan")} | {"unused": []}
+    daemon.answers[ORDER] = an_order(situation="running", targets=[a_target(id="t-0", status="running")])
+    text = " ".join(fulfilld("submit", "acme", "67890", "shipped", "--dry-run").stdout.split())
+    assert "before it: t-0 (SentOrder (shipped), running)" in text
+    assert "fulfilld retry" not in text
+
+
+def test_a_dry_run_that_cannot_see_the_order_claims_nothing(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[TARGETS] = NOTHING_LEFT
+    text = fulfilld("submit", "acme", "67890", "shipped", "--dry-run").stdout
+    assert "or the targets before it lead there" in " ".join(text.split())
 
 
 @pytest.mark.parametrize(

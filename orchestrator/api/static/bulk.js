@@ -5,7 +5,7 @@ const BULK = {
   skip: { label: "Skip", verb: "skipped", warning: "Their blocked steps count as done by hand, which cannot be undone." },
   hold: { label: "Hold", verb: "held", warning: null },
   release: { label: "Release", verb: "released", warning: null },
-  cancel: { label: "Cancel", verb: "cancelled", warning: "Their pending targets are dropped, which cannot be undone. What was done on the platforms stays." },
+  cancel: { label: "Cancel", verb: "without pending targets now", warning: "Their pending targets are dropped, which cannot be undone. What was done on the platforms stays." },
 };
 const JOB_SECONDS = 0.5;
 const MOST_OF_A_JOB = 100000;

@@ -4,7 +4,7 @@ const PAGE_SIZE = 100;
 const MOST_ROWS = 1000;
 const FILTERS = ["shop", "state", "situation", "problem", "step", "cause", "reference"];
 const IN_BULK = ["retry", "skip", "hold", "release", "cancel"];
-const PENDING = "pending"; // a choice of this page alone: all situations in which targets wait
+const PENDING = "pending"; // no situation, but a choice of this page alone: all orders with pending targets
 
 const COLUMNS = [
   { title: "Order", key: "order", of: (order) => `${order.shop} ${order.id}` },
@@ -98,12 +98,12 @@ function orderFilters(chosen, status) {
     const given = [...new FormData(form)].filter(([, value]) => value !== "");
     location.hash = `#/orders?${new URLSearchParams(given)}`;
   };
-  const choice = (name, label, values) => el("label", {}, label, el("select", { name, onchange: go },
-    el("option", { value: "" }, "any"), values.map((value) => el("option", { value, selected: value === chosen[name] }, value))));
+  const choice = (name, label, values, more = []) => el("label", {}, label, el("select", { name, onchange: go },
+    el("option", { value: "" }, "any"), values.map((value) => el("option", { value, selected: value === chosen[name] }, value)), more));
   form.addEventListener("submit", (event) => { event.preventDefault(); go(); });
   const states = [...new Set([...MILESTONES, ...(status?.shops ?? []).flatMap((shop) => Object.keys(shop.by_state ?? {})), chosen.state])].filter(Boolean);
   const problems = [...new Set([...Object.keys(ADVICE).filter((name) => name !== "attention"), chosen.problem])].filter(Boolean);
-  form.append(choice("shop", "Shop", (status?.shops ?? []).map((shop) => shop.name)), choice("situation", "Situation", [...SITUATIONS, PENDING]),
+  form.append(choice("shop", "Shop", (status?.shops ?? []).map((shop) => shop.name)), choice("situation", "Situation", SITUATIONS, el("option", { value: PENDING, selected: chosen.situation === PENDING }, "any with pending targets")),
     choice("state", "State or milestone", states), choice("problem", "Problem", problems),
     el("label", {}, "Reference", el("input", { name: "reference", value: chosen.reference, autocomplete: "off" })));
   for (const name of ["step", "cause"]) {

@@ -92,7 +92,7 @@ def submit(
     body = target_body(state, options, data)
     client, path = client_of(context), order_path(shop, order, "targets")
     if dry_run:
-        _preview(client, path, body, key, as_json)
+        _preview(client, shop, order, body, key, as_json)
     else:
         _submit_one(client, path, body, key, wait, as_json)
 
@@ -152,15 +152,15 @@ def _text_of(given: str) -> str:
         raise typer.BadParameter(f"--parcel {given} is neither a JSON object nor a readable file: {words}") from None
 
 
-def _preview(client: Client, path: str, body: Any, key: str | None, as_json: bool) -> None:
+def _preview(client: Client, shop: str, order: str, body: Any, key: str | None, as_json: bool) -> None:
     from orchestrator.cli.blocks import show
     from orchestrator.cli.target_page import preview_page
 
-    answer = client.post(path, body, {"dry_run": "true"}, headers=key_header(key))
+    answer = client.post(order_path(shop, order, "targets"), body, {"dry_run": "true"}, headers=key_header(key))
     if as_json:
         print_json(answer)
     else:
-        show(preview_page(answer.json()))
+        show(preview_page(answer.json(), _order_of(client, {"shop": shop, "order": order})))
 
 
 def _submit_one(
@@ -195,7 +195,7 @@ def _order_of(client: Client, target: Mapping[str, Any]) -> Mapping[str, Any] | 
 
     try:
         found: Mapping[str, Any] = client.get(order_path(target["shop"], target["order"])).json()
-    except Failure:  # the target is accepted: this is for information only
+    except Failure:  # the daemon answered what was asked for: this is for information only
         return None
     return found
 
