@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
+from structlog.testing import capture_logs
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
 from orchestrator.cli.standstill import access_remedy
 from orchestrator.cli.status_page import few
+from orchestrator.cli.troubles import Trouble, troubles
 from orchestrator.clock import Clock
 from orchestrator.config import (
     ANOTHER_SHOP_REMEDY,
@@ -48,9 +50,11 @@ async def examine(config: Config) -> list[Check]:
     """Everything that can be checked. Shops are asked at the same time, each for a minute at most."""
     checks = [Check("here", finding) for finding in here(config)]
     answers: dict[str, list[Finding]] = {}
-    async with anyio.create_task_group() as group:
-        for shop in config.shops.values():
-            group.start_soon(_ask, shop, config, answers)
+    with capture_logs() as logged:
+        async with anyio.create_task_group() as group:
+            for shop in config.shops.values():
+                group.start_soon(_ask, shop, config, answers)
+    checks += [Check("here", finding) for finding in _unkept(config, troubles(logged))]
     others = mistaken(config)
     for name in config.shops:
         checks += [Check(name, finding) for finding in (*answers[name], *others.get(name, ()))]
@@ -83,6 +87,27 @@ def mistaken(config: Config) -> dict[str, list[Finding]]:
             detail = f"the store has orders of {was}, the config says {now}: {ANOTHER_SHOP_REMEDY}"
             found[name] = [Finding("identity", "warning", detail)]
     return found
+
+
+def _unkept(config: Config, logged: list[Trouble]) -> list[Finding]:
+    """What the clients could not keep on this machine: one finding for all of it where its directory is missing."""
+    directory = config.state_directory
+    if directory.is_dir():
+        return [Finding(trouble.about, "warning", str(trouble)) for trouble in logged]
+    found = [
+        Finding(trouble.about, "warning", str(trouble))
+        for trouble in logged
+        if trouble.path is None or trouble.path.parent != directory
+    ]
+    if config.storage.engine.is_local:  # it is the store's, of which that is said already
+        return found
+    if (closed := _closed(directory)) is not None:
+        return [
+            *found,
+            Finding("state", "failed", f"{directory} cannot be made: {closed} may not be written by this user"),
+        ]
+    detail = f"{directory} is made at the daemon's start; until then no token is kept, and calls count in memory only"
+    return [*found, Finding("state", "ok", detail)]
 
 
 def findings_page(checks: list[Check]) -> Page:
@@ -123,10 +148,15 @@ def _socket(path: Path, daemon: Holder | None) -> Finding:
         return Finding("socket", "failed", detail)
     if (lost := lost_directory(path)) is not None:
         return Finding("socket", "failed", f"{lost} does not exist; make the directory, or set api.socket")
-    existing = next(parent for parent in path.parents if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        return Finding("socket", "failed", f"{existing} may not be written by this user")
+    if (closed := _closed(path)) is not None:
+        return Finding("socket", "failed", f"{closed} may not be written by this user")
     return Finding("socket", "ok", f"{path} can be made")
+
+
+def _closed(path: Path) -> Path | None:
+    """What keeps this user from making a path: the nearest thing above it that is there, unless it may be written."""
+    existing = next(parent for parent in path.parents if parent.exists())
+    return None if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK) else existing
 
 
 def _listener(path: Path) -> Finding:

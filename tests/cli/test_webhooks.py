@@ -102,6 +102,37 @@ def test_doctor_says_which_webhooks_do_not_come(run: Run, alone: Path, sandbox: 
     assert "the platform sends all that we take" in run("doctor").stdout
 
 
+@pytest.fixture
+def on_a_server(alone: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A config with a store on a server that is away; answers the state directory, which nobody has made yet."""
+    config = {**sandbox.config(), "storage": {"url": "postgresql://u:pass-word@127.0.0.1:1/fulfilld"}}
+    (alone / "config.json").write_text(json.dumps({**config, "webhooks": LISTENER}))
+    monkeypatch.setenv("STATE_DIRECTORY", str(alone / "state"))
+    return alone / "state"
+
+
+def test_doctor_says_once_in_its_table_that_the_state_directory_is_made_later(run: Run, on_a_server: Path) -> None:
+    said = run("doctor").stdout
+    assert said.startswith("WHERE")
+    assert "not_kept" not in said
+    assert "not_locked" not in said
+    assert " ".join(said.split()).count("is made at the daemon's start; until then no token is kept") == 1
+    assert not on_a_server.exists()
+
+
+def test_doctor_says_that_the_state_directory_cannot_be_made(run: Run, on_a_server: Path) -> None:
+    on_a_server.write_text("a file")
+    said = run("doctor").stdout
+    assert said.startswith("WHERE")
+    assert f"cannot be made: {on_a_server} may not be written by this user" in " ".join(said.split())
+
+
+def test_what_cannot_be_kept_is_a_warning_beside_json(run: Run, on_a_server: Path) -> None:
+    result = run("webhooks", "shopy", "--json")
+    assert json.loads(result.stdout)["webhooks"] == []
+    assert f"warning: {on_a_server}" in result.stderr
+
+
 def test_the_status_page_shows_what_is_not_sent(daemon: FakeDaemon, fulfilld: Run) -> None:
     missing = dict.fromkeys(TOPICS, "not subscribed")
     dump = a_status()

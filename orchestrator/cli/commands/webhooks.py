@@ -27,15 +27,21 @@ def webhooks(
 ) -> None:
     """Show the webhooks that a platform sends; ask for others."""
     import anyio
+    from structlog.testing import capture_logs
 
     from orchestrator.cli.blocks import show
+    from orchestrator.cli.complaints import complain
     from orchestrator.cli.failures import ExitCode
+    from orchestrator.cli.troubles import troubles
     from orchestrator.cli.webhooks import address_for, inspect_shop, registration_page, shop_of
 
     config = place_of(context).load_config()
     chosen = shop_of(config, shop)
     address = None if register is None else address_for(config, shop, register)
-    found = anyio.run(inspect_shop, chosen, address, config.state_directory)
+    with capture_logs() as logged:
+        found = anyio.run(inspect_shop, chosen, address, config.state_directory)
+    for trouble in troubles(logged):
+        complain(f"warning: {trouble}")
     if as_json:
         rows = [{"topic": each.topic, "address": each.address} for each in found.subscriptions]
         answer = {"webhooks": rows, "registered": found.made, "missing": found.missing}
