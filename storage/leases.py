@@ -40,6 +40,12 @@ def acquire(tx: Transaction, name: str, platform: str, holder: str, term: Term |
     return get_shop(tx, name) if taken else None
 
 
+def holder_of(tx: Transaction, name: str) -> tuple[str | None, int | None]:
+    """Who has the shop's lease, and when it ends (Unix milliseconds); None for nobody, and where it has no end."""
+    found = tx.query("SELECT lease_holder, lease_expires_at FROM shops WHERE name = ?", (name,))
+    return (found[0][0], found[0][1]) if found else (None, None)
+
+
 def renew(tx: Transaction, name: str, epoch: int, until_ms: int) -> None:
     """Moves the end of a lease. Raises StaleLease when another node has the shop by now."""
     sql = "UPDATE shops SET lease_expires_at = ? WHERE name = ? AND lease_epoch = ?"

@@ -13,6 +13,7 @@ from orchestrator.operations.remedies import remedy
 
 _CIRCUIT_REMEDY = "`fulfilld doctor` asks the platform, `fulfilld resume {shop}` tries at once"
 _SYNC_REMEDY = "if it stays, `fulfilld doctor` says more"
+_NOT_HERE = "waits for the lease of a daemon before, or to be started again after a fault; the log says which"
 _COUNTED = ("queued", "running", "retrying", "waiting")
 _FEW = 5  # orders that need a person are looked at one by one
 _MANY = 10  # and so many are still seen with the rest of the page
@@ -306,7 +307,7 @@ def _work(shop: Json) -> _Work:
     if shop.get("paused"):
         return _Work("paused", "bad", shop.get("paused_reason") or "", "`fulfilld resume {shop}` ends it")
     if not shop.get("held", True):
-        return _Work("elsewhere", "dim")
+        return _Work("elsewhere", "dim", _NOT_HERE)
     if shop["circuit"] != "closed":
         return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad", *_sync_error(shop, _CIRCUIT_REMEDY))
     if wait := shop.get("wait"):

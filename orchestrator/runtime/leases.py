@@ -12,13 +12,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import anyio
+import structlog
 
-from orchestrator.clock import Clock
+from orchestrator.clock import Clock, rfc3339
 from storage.errors import StaleLease, StoreUnavailable
-from storage.leases import Term, acquire, release, renew
+from storage.leases import Term, acquire, holder_of, release, renew
 from storage.records import Shop
 from storage.store import Store
 from storage.transaction import Transaction
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -46,6 +49,17 @@ class Leases:
             return None if shop is None else (shop, first(tx))
 
         return await self._store.write(unit)
+
+    async def log_wait(self, name: str) -> None:
+        """Logs who has a shop that this node waits for, and until when unless it renews."""
+        holder, until_ms = await self._store.read(lambda tx: holder_of(tx, name))
+        log.warning(
+            "shop.lease_awaited",
+            shop=name,
+            holder=holder,
+            until=None if until_ms is None else rfc3339(until_ms),
+            detail="another daemon has the shop's lease: nothing is done for it here until that ends or is released",
+        )
 
     async def freed(self, name: str) -> None:
         """Returns when a shop of another node may be free: its lease was released, or `pause_seconds` are over."""

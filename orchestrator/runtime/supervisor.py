@@ -241,9 +241,13 @@ class Supervisor:
         def first(tx: Transaction) -> str | None:
             return keep_account(tx, shop.name, identity, self._clock.now_ms())
 
-        while (acquired := await self._leases.acquire(shop.name, shop.platform, first)) is None:
+        acquire = partial(self._leases.acquire, shop.name, shop.platform, first)
+        if (acquired := await acquire()) is None:
+            await self._leases.log_wait(shop.name)
             entry.started.set()
+        while acquired is None:
             await self._leases.freed(shop.name)
+            acquired = await acquire()
         row, was = acquired
         if was is not None:
             log_account_change(shop.name, was, identity)

@@ -91,7 +91,7 @@ def test_status_counts_orders_that_a_person_holds_where_there_are_some(daemon: F
             {"last_sync_error": "HTTP 502", "next_sync_at": "2026-01-02T03:04:09.000Z"},
             "sync failed: HTTP 502; tried again at 03:04:09Z; if it stays, `fulfilld doctor` says more",
         ),
-        ({"held": False}, "elsewhere"),
+        ({"held": False}, "elsewhere: waits for the lease of a daemon before, or"),
         ({}, "ok"),
     ],
 )

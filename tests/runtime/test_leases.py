@@ -10,9 +10,10 @@ from typing import Any, TypeVar, cast
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.checkpoints import Checkpoints
-from orchestrator.clock import Chance, Clock
+from orchestrator.clock import Chance, Clock, rfc3339
 from orchestrator.metrics import Metrics
 from orchestrator.runtime.leases import Leases
 from orchestrator.runtime.supervisor import Supervisor
@@ -169,6 +170,23 @@ async def test_a_node_asks_again_after_a_while_for_what_a_dead_one_gave_nobody(t
     async with shared(tmp_path) as store:
         with anyio.fail_after(30):
             await node(store, "b", Clock(), term_seconds=0.003).freed("acme")
+
+
+async def test_a_node_that_waits_for_the_lease_of_a_killed_one_says_so_once(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), open_store(f"sqlite:///{tmp_path}/s.db", NOW) as plain:
+        store, config = cast("Store", Shared(plain)), config_of(sandbox, tmp_path)
+        await plain.write(lambda tx: acquire(tx, SHOP, "selldone", "killed", Term(NOW, NOW + 10_000)))
+        clock = Clock(now_ms=lambda: NOW)
+        supervisor = Supervisor(store, "b", clock, Chance(random.Random(1)), Checkpoints(), Metrics(), lease_seconds=15)
+        with capture_logs() as logged:
+            async with anyio.create_task_group() as group:
+                await supervisor.start(group, config)
+                await store.notify("given_up", SHOP)  # it asks again, and still has to wait
+                await anyio.wait_all_tasks_blocked()
+                await supervisor.drain(5)
+        [said] = [line for line in logged if line["event"] == "shop.lease_awaited"]
+        assert (said["shop"], said["holder"], said["until"]) == (SHOP, "killed", rfc3339(NOW + 10_000))
 
 
 async def test_the_second_of_two_nodes_takes_a_shop_over_when_the_first_leaves(tmp_path: Path) -> None:
