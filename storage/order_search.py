@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from storage.order_columns import COLUMNS, show_order, step_condition, type_condition
 from storage.records import HAVE_PROBLEMS, HELD_UP, Order, Situation
@@ -76,6 +77,25 @@ def fitting_orders(tx: Transaction, shop: str, orders: Sequence[str], wanted: Or
     """The id and problem (its column) of those of a shop's orders that fit."""
     fits = _Condition.of_all([_one_of("id", list(orders)), *_conditions(wanted)])
     return tx.query(f"SELECT id, problem FROM orders WHERE shop = ? AND {fits.sql}", (shop, *fits.values))  # noqa: S608
+
+
+class KeptSituation(NamedTuple):
+    """What is kept of an order that says what can be done to it. `problem`: its column; `is_stopped`: it is held, or
+    the ERP asks for a person."""
+
+    situation: Situation
+    problem: str | None
+    is_stopped: bool
+
+
+def kept_situations(tx: Transaction, seqs: Sequence[int]) -> list[KeptSituation]:
+    """Of the orders at these positions; there may be as many as a statement takes."""
+    if not seqs:
+        return []
+    places = ", ".join("?" * len(seqs))
+    sql = f"SELECT situation, problem, held_at, attention_at FROM orders WHERE seq IN ({places})"  # noqa: S608
+    rows = tx.query(sql, list(seqs))
+    return [KeptSituation(Situation(row[0]), row[1], row[2] is not None or row[3] is not None) for row in rows]
 
 
 def _rows(tx: Transaction, columns: str, after: int, limit: int, wanted: OrderFilter) -> list[Row]:

@@ -73,7 +73,7 @@ def operate_in_bulk(client: Client, asked: Asked) -> None:
     if asked.is_dry or (count == 0 and not asked.as_json):
         return
     if count and not asked.is_sure:
-        if not _agrees(asked, count):
+        if not _agrees(asked, count, found.json().get("refused", 0)):
             return
         if count <= _MOST_OF_A_JOB:  # else the daemon says what to do
             asked = replace(asked, limit=count)  # so many were agreed to, whatever else fits by then
@@ -91,16 +91,19 @@ def _preview(asked: Asked, found: Mapping[str, Any]) -> Page:
     if not count:
         return [line("no such orders")]
     rest = f", the first {len(sample)} orders above" if len(sample) < count else ""
-    return [*orders_page(sample), line(f"{_would_be(asked.action, count)}{rest}")]
+    return [*orders_page(sample), line(f"{_would_be(asked.action, count, found.get('refused', 0))}{rest}")]
 
 
-def _agrees(asked: Asked, count: int) -> bool:
+def _agrees(asked: Asked, count: int, refused: int) -> bool:
     """Asks whoever sits at the terminal. Raises Failure (2) where nobody does."""
     if not _is_asked():
         remedy = "--yes does it without asking, --dry-run only counts"
-        raise Failure(f"{_would_be(asked.action, count)}, and nobody can be asked", ExitCode.USAGE, remedy=remedy)
+        raise Failure(
+            f"{_would_be(asked.action, count, refused)}, and nobody can be asked", ExitCode.USAGE, remedy=remedy
+        )
     what = f"drop the targets of {_orders(count)}" if asked.action == _CANCEL else f"{asked.action} {_orders(count)}"
-    sys.stderr.write(f"{what}? [y/N] ")
+    but = f" ({refused} would be refused)" if refused else ""
+    sys.stderr.write(f"{what}{but}? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().casefold() in ("y", "yes"):
         return True
@@ -161,10 +164,13 @@ def job_page(job: Mapping[str, Any]) -> Page:
     return page
 
 
-def _would_be(action: str, count: int) -> str:
+def _would_be(action: str, count: int, refused: int) -> str:
+    """`refused`: so many of the orders cannot be operated as they are now."""
     if action == _CANCEL:
         return f"the targets of {_orders(count)} would be dropped"
-    return f"{_orders(count)} would be {_WAYS[action]}"
+    if not refused:
+        return f"{_orders(count)} would be {_WAYS[action]}"
+    return f"{count - refused} of {_orders(count)} would be {_WAYS[action]}, {refused} refused as they are now"
 
 
 def _orders(count: int) -> str:

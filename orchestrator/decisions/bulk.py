@@ -11,7 +11,7 @@ from typing import assert_never
 
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
-from storage.records import Situation
+from storage.records import Problem, Situation
 
 
 class Action(StrEnum):
@@ -46,6 +46,22 @@ def operate(draft: Draft, ctx: Context, action: Action, reason: str | None, due_
     if goes_on and order.due_at is not None and order.due_at < due_at:
         draft.change(due_at=due_at)
     return goes_on
+
+
+def can_operate(action: Action, situation: Situation, problem: Problem | None, *, is_stopped: bool) -> bool:
+    """Whether `operate` would take an order, by what is kept of it without its targets. `is_stopped`: it is held, or
+    the ERP asks for a person."""
+    match action:
+        case Action.RETRY:
+            return interventions.can_retry(situation, has_problem=problem is not None)
+        case Action.SKIP:
+            return problem is not None and problem.step is not None
+        case Action.RELEASE:
+            return is_stopped
+        case Action.HOLD | Action.CANCEL:
+            return True
+        case _:
+            assert_never(action)
 
 
 def note(draft: Draft, action: str, job: str, by: str, reason: str | None) -> None:

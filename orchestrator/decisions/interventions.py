@@ -14,8 +14,7 @@ from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus, 
 def retry(draft: Draft, ctx: Context) -> None:
     """Tries a blocked or waiting step now."""
     order = draft.order
-    can_go = order.situation in (Situation.BLOCKED, Situation.RETRYING, Situation.WAITING, Situation.QUEUED)
-    if not can_go and not (order.situation is Situation.HELD and order.problem is not None):
+    if not can_retry(order.situation, has_problem=order.problem is not None):
         raise Refused("not-blocked", f"order {order.id} is {order.situation.value}, there is nothing to retry")
     is_without_step = order.problem is not None and order.problem.step is None
     _unblock(draft, "retry")
@@ -23,6 +22,12 @@ def retry(draft: Draft, ctx: Context) -> None:
         draft.change(observed_at=0)  # the known state made it wait or be refused: read first
         _begin_anew(draft)
     settle(draft, ctx)
+
+
+def can_retry(situation: Situation, *, has_problem: bool) -> bool:
+    """Whether there is something to try again of an order."""
+    can_go = situation in (Situation.BLOCKED, Situation.RETRYING, Situation.WAITING, Situation.QUEUED)
+    return can_go or (situation is Situation.HELD and has_problem)
 
 
 def skip(draft: Draft, ctx: Context, reason: str | None) -> None:

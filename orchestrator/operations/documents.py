@@ -231,6 +231,7 @@ class BulkPreview(TypedDict):
     """What a dry run in bulk answers."""
 
     count: Annotated[int, Field(description="How many orders the filter finds")]
+    refused: Annotated[int, Field(description="How many of them would be left alone as they are now, refused")]
     sample: Annotated[list[Order], Field(description="The first of them")]
 
 

@@ -16,8 +16,10 @@ from typing import cast
 import anyio
 
 from orchestrator.clock import Clock
+from orchestrator.decisions.bulk import Action
 from orchestrator.decisions.refusals import Refused, no_job, no_shop
 from orchestrator.operations import documents
+from orchestrator.operations.bulk_preview import count_refused
 from orchestrator.operations.causes import list_causes
 from orchestrator.operations.content_view import with_payment_status
 from orchestrator.operations.deliveries import (
@@ -220,15 +222,18 @@ class Queries:
 
         return await self._store.read(unit)
 
-    async def bulk(self, wanted: Wanted, limit: int | None) -> tuple[int, list[bytes]]:
-        """How many orders a job would have, and the first of them as JSON. Raises Refused as `orders`."""
+    async def bulk(self, action: Action, wanted: Wanted, limit: int | None) -> tuple[int, int, list[bytes]]:
+        """How many orders a job would have, how many of them it could not operate as they are now, and the first of
+        them as JSON. Raises Refused as `orders`."""
         configured, now = self._node.shops(), self._clock.now_ms()
 
-        def unit(tx: Transaction) -> tuple[int, list[bytes]]:
-            count = sum(1 for _ in select_orders(tx, configured, wanted, limit, now))
+        def unit(tx: Transaction) -> tuple[int, int, list[bytes]]:
+            found = select_orders(tx, configured, wanted, limit, now)
+            count, refused = count_refused(tx, configured, action, found)
             if not count:
-                return 0, []
-            return count, order_page(tx, configured, OrderQuery(**asdict(wanted)), 0, min(count, _SAMPLE), now)[0]
+                return 0, 0, []
+            query = OrderQuery(**asdict(wanted))
+            return count, refused, order_page(tx, configured, query, 0, min(count, _SAMPLE), now)[0]
 
         return await self._store.read(unit)
 

@@ -42,6 +42,40 @@ async def test_a_dry_run_counts_and_shows_some_and_changes_nothing(action: str) 
         assert (await b.get("/v1/jobs")).json() == {"jobs": [], "next": None}
 
 
+def in_all_ways() -> list[Order]:
+    """Orders in each situation, with and without a problem, held and asked about, and of a shop that left."""
+    bare = Problem("unknown-state", "The state is not known", "gone", None, 1_772_000_000_000)
+    return [
+        *(an_order(f"1{n}", situation=each) for n, each in enumerate(Situation)),
+        blocked("20"),
+        an_order("21", problem=bare, situation=Situation.BLOCKED),
+        an_order("22", situation=Situation.HELD, held_at=1_772_000_000_000),
+        blocked("23", held_at=1_772_000_000_000),
+        an_order("24", attention_at=1_772_000_000_000),
+        blocked("25", shop="left"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "refused"),
+    [
+        ("retry", ["10", "12", "16", "22", "24", "25"]),
+        ("skip", ["10", "11", "12", "13", "14", "15", "16", "21", "22", "24", "25"]),
+        ("hold", ["25"]),
+        ("release", ["10", "11", "12", "13", "14", "15", "16", "20", "21", "25"]),
+        ("cancel", []),
+    ],
+)
+async def test_a_dry_run_counts_what_would_be_refused(action: str, refused: list[str]) -> None:
+    orders = in_all_ways()
+    async with bench(*orders) as b:
+        everything = {"updated_after": "2000-01-01T00:00:00Z"}
+        found = (await ask(b, action, everything, dry_run=True)).json()
+        assert (found["count"], found["refused"]) == (len(orders), len(refused))
+        first = (await ask(b, action, everything, dry_run=True, limit=3)).json()
+        assert (first["count"], first["refused"]) == (3, len({"10", "11", "12"} & set(refused)))
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 async def test_what_is_asked_for_is_a_job_that_says_who_and_why(action: str) -> None:
     async with bench(*ORDERS) as b:
@@ -71,7 +105,7 @@ async def test_what_is_asked_for_is_a_job_that_says_who_and_why(action: str) -> 
 async def test_a_filter_that_finds_nothing_is_done_at_once() -> None:
     async with bench(*ORDERS) as b:
         dry = await ask(b, "retry", {"problem": "quarantined"}, dry_run=True)
-        assert dry.json() == {"count": 0, "sample": []}
+        assert dry.json() == {"count": 0, "refused": 0, "sample": []}
         got = await ask(b, "retry", {"problem": "quarantined"})
         assert got.json()["count"] == 0
         assert (await b.get(f"/v1/jobs/{got.json()['job']}")).json()["status"] == "done"

@@ -307,6 +307,19 @@ def test_all_that_a_filter_finds_are_held_for_a_reason_and_released(desk: Desk, 
     assert "it was a drill" in json.dumps(desk.read("cs", held[0])["timeline"])
 
 
+def test_what_would_be_refused_is_said_before_it_is_done(desk: Desk, page: Any) -> None:
+    desk.clear()
+    resting = desk.order("cs")
+    go(page, "#/orders?shop=cs&situation=idle", "Orders")
+    page.get_by_role("button", name="Retry all…").click()
+    box = page.get_by_role("dialog")
+    expect(box.get_by_text("None of them can be operated as they are now")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Hold all…").click()
+    expect(box.get_by_text(f"cs/{resting}").or_(box.get_by_text("The first of them:")).first).to_be_visible()
+    expect(box.get_by_text("be operated as they are now")).to_have_count(0)
+
+
 def test_what_was_begun_in_bulk_is_ended_before_it_came_to_all(desk: Desk, page: Any) -> None:
     asked: list[str] = []
     bodies: list[Any] = []

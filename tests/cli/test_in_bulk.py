@@ -93,6 +93,18 @@ def test_on_a_terminal_somebody_is_asked(
     assert daemon.bodies() == [{**asked, "dry_run": True}, {**asked, "limit": 3}][:calls]  # no more than was agreed to
 
 
+def test_what_would_be_refused_is_said_before_it_is_done(
+    daemon: FakeDaemon, fulfilld: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.answers["POST", "/v1/orders/retry"] = {"count": 96, "refused": 95, "sample": [an_order()]}
+    words = "1 of 96 orders would be retried, 95 refused as they are now"
+    assert words in fulfilld("retry", "--situation", "idle", "--dry-run").stdout
+    assert words in fulfilld("retry", "--situation", "idle").stderr
+    monkeypatch.setattr(in_bulk, "_is_asked", lambda: True)
+    asked = fulfilld("retry", "--situation", "idle", stdin=b"n\n").stderr
+    assert "retry 96 orders (95 would be refused)? [y/N]" in asked
+
+
 def test_the_question_of_a_cancel_is_about_targets(
     daemon: FakeDaemon, fulfilld: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,8 +35,8 @@ async def _operate(action: Action, call: Call[Query]) -> web.StreamResponse:
         )
         raise Refused("filter-required", detail)
     if body.dry_run:
-        count, sample = await call.services.queries.bulk(wanted, body.limit)
-        return json_answer(b'{"count":%d,"sample":[%b]}' % (count, b",".join(sample)))
+        count, refused, sample = await call.services.queries.bulk(action, wanted, body.limit)
+        return json_answer(b'{"count":%d,"refused":%d,"sample":[%b]}' % (count, refused, b",".join(sample)))
     by = await caller(call.request)
     job = await call.services.commands.start_job(action, wanted, body.limit, body.reason, by)
     return answer(JobStarted(job=job.id, count=job.orders), 202)

@@ -56,10 +56,11 @@ function filterWords(filter) {
   return el("p", { class: "facts-line" }, Object.entries(filter).map(([name, value]) => el("span", {}, `${name} `, el("strong", { class: "wrap" }, value))));
 }
 
-function bulkSample({ count: orders, sample }) {
+function bulkSample({ count: orders, refused = 0, sample }) {
   if (!orders) return [el("p", {}, "No order matches now.")];
   const more = orders - sample.length;
   return [el("p", {}, el("strong", {}, several(orders, "order")), ". ", more > 0 ? "The first of them:" : null),
+    refused > 0 && el("p", { class: "warn" }, `${refused === orders ? "None of them can" : `${count(refused)} of them cannot`} be operated as they are now: that is refused.`),
     el("ul", { class: "sample" }, sample.map((each) => el("li", { class: "id wrap" }, `${each.shop}/${each.order ?? each.id}`))),
     more > 0 && el("p", { class: "soft" }, `and ${count(more)} more`)].filter(Boolean);
 }

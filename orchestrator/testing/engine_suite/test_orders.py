@@ -12,7 +12,7 @@ from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.counts import count_orders
 from storage.history import note_skipped, skipped_among
 from storage.leases import acquire
-from storage.order_search import OrderFilter, find_orders, fitting_orders, list_orders
+from storage.order_search import OrderFilter, find_orders, fitting_orders, kept_situations, list_orders
 from storage.orders import (
     SELDOM,
     LostUpdate,
@@ -397,6 +397,10 @@ async def test_filters_by_problem_compare_the_whole_type_and_the_whole_step(engi
             lambda tx: fitting_orders(tx, "acme", ["1", "3", "5", "8"], OrderFilter(problem="rejected"))
         )
         assert sorted(row[0] for row in some) == ["1", "3"]
+        rows = await store.read(lambda tx: find_orders(tx, 0, 9, OrderFilter(has_problem=True)))
+        stand = await store.read(lambda tx: kept_situations(tx, [row[0] for row in rows]))
+        assert sorted(each.problem or "" for each in stand) == sorted(row[3] for row in rows)
+        assert await store.read(lambda tx: kept_situations(tx, [])) == []
 
 
 async def test_pages_by_key_show_each_order_once_whatever_changes_meanwhile(engine: Engine) -> None:
