@@ -49,7 +49,7 @@ config_commands = typer.Typer(
     help="Check the config file, or print its schema or an example.", no_args_is_help=True, rich_markup_mode=None
 )
 delivery_commands = typer.Typer(
-    help="Show, test, repeat, pause or resume what is pushed to the ERP.",
+    help="Show, test, repeat, pause or resume pushes to the ERP.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -77,7 +77,7 @@ def dump(
     ] = None,
     include: Include = None,
 ) -> None:
-    """Stream everything as NDJSON: shops, orders, targets, events."""
+    """Stream shops, orders, targets and events as NDJSON."""
     from orchestrator.cli.failures import Failure
     from orchestrator.private import appearing
 

@@ -30,7 +30,7 @@ from orchestrator.cli.usage import UsageError
 
 _ACTIONS = {
     "retry": "Try a blocked step, or one that waits for an attempt, now.",
-    "skip": "Mark the blocked step as done by hand and go on with the next.",
+    "skip": "Mark the blocked step as done by hand, and go on.",
     "hold": "Stop before the next step, until released.",
     "release": "End a hold, or the ERP's wish that a person looks at it.",
     "cancel": "Drop all targets of an order. The order itself is not cancelled: submit `cancelled` for that.",

@@ -105,10 +105,10 @@ def order(
 
 
 def refresh(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
-    """Read an order from its platform now; import it if it is new."""
+    """Read an order from its platform now, or import it."""
     operate_one(context, "refresh", shop, order, None, as_json)
 
 
 def announce(context: typer.Context, shop: Shop, order: Order, key: Key = None, as_json: AsJson = False) -> None:
-    """Announce an order once more to all readers of the event feed."""
+    """Announce an order once more to all who read events."""
     operate_one(context, "announce", shop, order, None, as_json, headers=key_header(key))

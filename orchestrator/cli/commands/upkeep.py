@@ -54,7 +54,7 @@ def migrate_store(
     ],
     target: Annotated[str, typer.Argument(metavar="TO_URL", help="A new, empty store.", show_default=False)],
 ) -> None:
-    """Move a store that no daemon works on to another engine, verified. Killed midway, run it again."""
+    """Move a stopped store to another engine, verified. Killed midway, run it again."""
     import anyio
 
     from orchestrator.cli.failures import Failure
