@@ -1,41 +1,22 @@
-"""Gathers what is to be written into groups, as the writer of the embedded engine does: while one group is on its way
-the next one gathers. Bulk units wait apart, and few of them come along.
-
-A caller that is cancelled does not undo its unit: it is committed or not as if the caller had waited, and the
-listeners are called.
-"""
+"""The writer task: takes what has gathered (storage/gathering.py) and has the session commit it in its thread."""
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Any, Final, TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import checkpoint
 
 from storage.changes import Change
 from storage.errors import StoreLost, StoreUnavailable
+from storage.gathering import Gathering, Group
 from storage.pending import Pending, Unit
 from storage.postgres.session import Session
 from storage.store import OnCommit, OnGroup
 from storage.transaction import Published
 
 T = TypeVar("T")
-
-_GROUP_LIMIT: Final = 256  # units in one commit: bounds how long a unit can wait behind others
-_BULK_LIMIT: Final = 4  # bulk units in one commit while nothing else is to be written
-_GATHERING_TURNS: Final = 2  # of the event loop, before a group is taken: what is about to be written comes along
-
-
-class _Group:
-    """What commits together; `done` once it did, or failed."""
-
-    __slots__ = ("done", "members")
-
-    def __init__(self) -> None:
-        self.members: list[Pending[Any]] = []
-        self.done = anyio.Event()
 
 
 class Writer:
@@ -46,10 +27,7 @@ class Writer:
         self._session = session
         self._on_commit, self._on_group = on_commit, on_group
         self._thread = CapacityLimiter(1)
-        self._groups: deque[_Group] = deque()
-        self._bulk: deque[_Group] = deque()  # of one unit each
-        self._wake = anyio.Event()
-        self._closing = False
+        self._waiting = Gathering()
 
     async def write(self, unit: Unit[T]) -> T:
         """As `Store.write`."""
@@ -59,9 +37,9 @@ class Writer:
         """As `Store.write_bulk`."""
         return await self._committed(Pending(unit), is_bulk=True)
 
-    async def change(self, change: Change) -> bool:
+    def change(self, change: Change) -> Coroutine[Any, Any, bool]:
         """As `Store.change`."""
-        return await self._committed(Pending.of(change))
+        return self._committed(Pending.of(change))
 
     def refuse_lost(self) -> None:
         """Raises StoreLost once the store is lost."""
@@ -70,43 +48,23 @@ class Writer:
 
     def close(self) -> None:
         """Lets `run` end once everything that waits is committed."""
-        self._closing = True
-        self._wake.set()
+        self._waiting.close()
 
     async def run(self) -> None:
-        """The writer task: gathers, commits, wakes. Ends when the store is closing and nothing waits."""
+        """Gathers, commits, wakes. Ends when the store is closing and nothing waits."""
         while True:
-            while not self._groups and not self._bulk:
-                if self._closing:
+            while not self._waiting:
+                if self._waiting.is_closing:
                     return
-                self._wake = anyio.Event()
-                await self._wake.wait()
-            for _ in range(_GATHERING_TURNS):
-                await checkpoint()
-            await self._commit(self._taken())
+                await self._waiting.wait()
+            await self._commit(await self._waiting.take())
 
-    async def _committed(self, pending: Pending[T], *, is_bulk: bool = False) -> T:
-        if self._closing:
-            raise StoreUnavailable("the store is closed")
-        self.refuse_lost()
-        waiting = self._bulk if is_bulk else self._groups
-        if not waiting:
-            self._wake.set()
-        if is_bulk or not waiting or len(waiting[-1].members) >= _GROUP_LIMIT:
-            waiting.append(_Group())
-        group = waiting[-1]
-        group.members.append(pending)
-        await group.done.wait()
-        if pending.error is not None:
-            raise pending.error
-        return pending.result  # type: ignore[return-value]
+    def _committed(self, pending: Pending[T], *, is_bulk: bool = False) -> Coroutine[Any, Any, T]:
+        if not self._waiting.is_closing:
+            self.refuse_lost()
+        return self._waiting.committed(pending, is_bulk=is_bulk)
 
-    def _taken(self) -> list[_Group]:
-        groups = [self._groups.popleft()] if self._groups else []
-        bulk = min(len(self._bulk), 1 if groups else _BULK_LIMIT)
-        return [*groups, *(self._bulk.popleft() for _ in range(bulk))]
-
-    async def _commit(self, groups: list[_Group]) -> None:
+    async def _commit(self, groups: Sequence[Group]) -> None:
         published: list[Published] = []
         began, members = anyio.current_time(), [pending for group in groups for pending in group.members]
         try:
@@ -122,7 +80,7 @@ class Writer:
             raise
         finally:
             for group in groups:
-                group.done.set()
+                group.end()
         self._on_group(len(members), anyio.current_time() - began)
         if published:
             self._on_commit(published)

@@ -1,28 +1,23 @@
-"""The one connection that writes: units and changes gather in a group until the writer task takes all of it into one
-transaction and commits once with synchronous=FULL. While one group waits for the disk the next one gathers: the more is
-going on, the cheaper each unit becomes. Bulk units (imports, long lists, retention) are long and wait apart: one of
-them comes along with each group, so that a step or a target waits for one at most.
+"""The one connection that writes: the writer task takes what has gathered (storage/gathering.py) into one transaction
+and commits once with synchronous=FULL.
 
 Exactly one connection writes and checkpoints; SQLite before 3.51.3 can lose commits when one connection checkpoints
-while another commits (pitfalls S0). A caller that is cancelled does not undo its unit: it is committed or not as if the
-caller had waited, and the listeners are called.
+while another commits (pitfalls S0).
 """
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 from storage.changes import Change
 from storage.errors import StoreLost, StoreUnavailable
+from storage.gathering import Gathering, Group
 from storage.pending import Pending, Unit
 from storage.sqlite.connection import BUSY_MS, Connection
 from storage.sqlite.footing import Footing
@@ -32,36 +27,7 @@ from storage.transaction import Published
 
 T = TypeVar("T")
 
-_GROUP_LIMIT = 256  # units in one commit: bounds how long a unit can wait behind others
-_BULK_LIMIT = 4  # bulk units in one commit while nothing else is to be written
-_GATHERING_TURNS = 2  # of the event loop, before a group is taken: what is about to be written comes along
 _CHECKPOINT_SECONDS = 300.0
-
-
-class _Group:
-    """What commits together.
-
-    Each step waits for one of these, and an event, which wakes those that wait by a future each, costs as much as all
-    the rest of waiting. So here they are by themselves, of asyncio as the connection is.
-    """
-
-    __slots__ = ("_waiters", "members")
-
-    def __init__(self) -> None:
-        self.members: list[Pending[Any]] = []
-        self._waiters: list[asyncio.Future[None]] = []
-
-    def done(self) -> asyncio.Future[None]:
-        """To be awaited by one task: that it committed, or failed."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        return waiter
-
-    def end(self) -> None:
-        """It committed, or failed."""
-        for waiter in self._waiters:
-            if not waiter.done():  # the task that waited was cancelled
-                waiter.set_result(None)
 
 
 class Writer:
@@ -77,10 +43,7 @@ class Writer:
         self._footing = footing
         self._on_commit, self._on_group = on_commit, on_group
         self._is_lost = anyio.Event()
-        self._groups: deque[_Group] = deque()
-        self._bulk: deque[_Group] = deque()  # of one unit each
-        self._wake = anyio.Event()
-        self._closing = False
+        self._waiting = Gathering()
 
     async def write(self, unit: Unit[T]) -> T:
         """As `Store.write`."""
@@ -94,51 +57,29 @@ class Writer:
         """As `Store.change`."""
         return self._committed(Pending.of(change))
 
-    async def _committed(self, pending: Pending[T], *, is_bulk: bool = False) -> T:
-        if self._closing:
-            raise StoreUnavailable("the store is closed")
-        self.refuse_lost()
-        waiting = self._bulk if is_bulk else self._groups
-        if not waiting:
-            self._wake.set()
-        if is_bulk or not waiting or len(waiting[-1].members) >= _GROUP_LIMIT:
-            waiting.append(_Group())
-        group = waiting[-1]
-        group.members.append(pending)
-        await group.done()
-        if pending.error is not None:
-            raise pending.error
-        return pending.result  # type: ignore[return-value]
+    def _committed(self, pending: Pending[T], *, is_bulk: bool = False) -> Coroutine[Any, Any, T]:
+        if not self._waiting.is_closing:
+            self.refuse_lost()
+        return self._waiting.committed(pending, is_bulk=is_bulk)
 
     def close(self) -> None:
         """Lets `run` end once everything that waits is committed."""
-        self._closing = True
-        self._wake.set()
+        self._waiting.close()
 
     async def run(self) -> None:
         """The writer task: gathers, commits, wakes. Ends when the store is closing and nothing waits."""
         last_checkpoint = anyio.current_time()
         while True:
-            if not self._groups and not self._bulk:
-                if self._closing:
+            if not self._waiting:
+                if self._waiting.is_closing:
                     return
-                self._wake = anyio.Event()
-                with anyio.move_on_after(_CHECKPOINT_SECONDS):
-                    await self._wake.wait()
+                await self._waiting.wait(_CHECKPOINT_SECONDS)
             if anyio.current_time() - last_checkpoint > _CHECKPOINT_SECONDS:
                 with suppress(sqlite3.Error):  # tried again next time; commits report what is wrong with the disk
                     await self._connection.run(self._checkpoint)
                 last_checkpoint = anyio.current_time()
-            if self._groups or self._bulk:
-                for _ in range(_GATHERING_TURNS):
-                    await checkpoint()
-                await self._commit(self._taken())
-
-    def _taken(self) -> list[_Group]:
-        """What commits next, together."""
-        groups = [self._groups.popleft()] if self._groups else []
-        bulk = min(len(self._bulk), 1 if groups else _BULK_LIMIT)
-        return [*groups, *(self._bulk.popleft() for _ in range(bulk))]
+            if self._waiting:
+                await self._commit(await self._waiting.take())
 
     # -- whether the store is still ours -----------------------------------------------------------------------------
 
@@ -169,7 +110,7 @@ class Writer:
 
     # -- in the connection's thread, and around it -------------------------------------------------------------------
 
-    async def _commit(self, groups: list[_Group]) -> None:
+    async def _commit(self, groups: Sequence[Group]) -> None:
         published: list[Published] = []
         began, members = anyio.current_time(), [pending for group in groups for pending in group.members]
         try:
