@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli.blocks import Page, clean, line, show
 from orchestrator.cli.complaints import complain
 from orchestrator.cli.failures import ExitCode, Failure
-from orchestrator.cli.instants import instant_of
 from orchestrator.cli.pages import orders_page
 
 if TYPE_CHECKING:
@@ -43,13 +42,7 @@ class Asked:
 
     def body(self, *, is_dry: bool) -> dict[str, Any]:
         """As the API takes it."""
-        wanted = dict(self.wanted)
-        if since := wanted.get("updated_before"):
-            try:
-                wanted["updated_before"] = instant_of(since, int(time.time() * 1000))
-            except ValueError as error:
-                raise Failure(str(error), ExitCode.USAGE) from None
-        body = {"filter": wanted, "limit": self.limit, "reason": self.reason, "dry_run": is_dry or None}
+        body = {"filter": self.wanted, "limit": self.limit, "reason": self.reason, "dry_run": is_dry or None}
         return {name: value for name, value in body.items() if value is not None}
 
     @property

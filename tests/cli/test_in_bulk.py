@@ -189,6 +189,12 @@ def test_a_filter_of_time_is_an_instant(daemon: FakeDaemon, fulfilld: Run) -> No
     assert daemon.bodies()[0]["filter"] == {"updated_before": "2026-03-01T00:00:00.000Z"}
 
 
+def test_what_was_shown_is_what_is_asked_for(daemon: FakeDaemon, fulfilld: Run) -> None:
+    assert fulfilld("retry", "--updated-before", "1h", "--yes").exit_code == 0
+    shown, asked = (body["filter"]["updated_before"] for body in daemon.bodies())
+    assert shown == asked
+
+
 def test_what_the_daemon_refuses_ends_the_command_with_its_words(daemon: FakeDaemon, fulfilld: Run) -> None:
     problem = {"type": "shop-not-found", "title": "No such shop", "status": 404, "detail": "no shop is named 'nope'"}
     daemon.answers["POST", "/v1/orders/hold"] = (404, problem)

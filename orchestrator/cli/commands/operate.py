@@ -22,6 +22,7 @@ from orchestrator.cli.commands.options import (
     Reason,
     UnchangedSince,
     client_of,
+    instant_given,
     order_path,
     print_json,
     reason_body,
@@ -91,7 +92,8 @@ def _command(action: str) -> Callable[..., None]:
             "problem": problem,
             "step": step,
             "cause": cause,
-            "updated_before": updated_before,
+            # once: what the dry run found and what is then asked for are to be the same
+            "updated_before": updated_before and instant_given(updated_before, "--updated-before"),
         }
         wanted = {name: value for name, value in given.items() if value is not None}
         if shop is not None or order is not None:

@@ -143,12 +143,12 @@ def reason_body(reason: str | None) -> dict[str, Any] | None:
     return None if reason is None else {"reason": reason}
 
 
-def instant_given(since: str) -> str:
-    """An instant as `--since` takes it, for a query. Raises typer.BadParameter."""
+def instant_given(text: str, option: str = "--since") -> str:
+    """An instant as such an option takes it, as the API does. Raises typer.BadParameter."""
     from orchestrator.cli.instants import instant_of
     from orchestrator.clock import Clock
 
     try:
-        return instant_of(since, Clock().now_ms())
+        return instant_of(text, Clock().now_ms())
     except ValueError as error:
-        raise typer.BadParameter(f"--since {error}") from None
+        raise typer.BadParameter(f"{option} {error}") from None
