@@ -1,7 +1,7 @@
 """The pure core: what states an order can have on a platform, which steps lead on, and how a target is reached.
 
 A machine is a table (`table`). `transitions` holds and checks it (one shared `Machine`, no model registered with it, no
-callbacks: pitfalls T1-T10); beside it stands what a fulfilment platform needs: milestones that mean the same
+callbacks: docs/pitfalls.md T1-T10); beside it stands what a fulfilment platform needs: milestones that mean the same
 everywhere, steps that leave the state (tracking), guards that say why they refuse (`hooks`), and the planner, here.
 
 Nothing here does I/O, reads a clock or knows asyncio. The same functions serve the API (may this target be accepted?),

@@ -1,4 +1,7 @@
-"""A machine's table: checked when it is built, held by one `transitions.Machine` without models (pitfalls T1-T10)."""
+"""A machine's table: checked when it is built, held by one `transitions.Machine` without models.
+
+Why without: docs/pitfalls.md T1-T10.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from statemachines.terms import ON_THE_WAY, RECORD, DefinitionError, PlannedStep
 
 
 class _Token:
-    """The light model that a trigger is fired on: 49 bytes, never registered with the machine (pitfalls T8)."""
+    """The light model that a trigger is fired on: 49 bytes, never registered with the machine (docs/pitfalls.md T8)."""
 
     __slots__ = ("state",)
 

@@ -1,7 +1,8 @@
 """The seam between queries and engines: a unit of work is one function of a transaction.
 
 Such a function runs in the engine's own thread from BEGIN to COMMIT, so a cancelled caller can not cut it in half
-(pitfalls S1). It must not block on anything but the database, and it may be run again by an engine that retries.
+(docs/pitfalls.md S1). It must not block on anything but the database, and it may be run again by an engine that
+retries.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Everything as NDJSON, streamed page by page (docs/cli.md).
 
-One snapshot of a large store would hold its write-ahead log back for as long as the slowest reader takes (pitfalls S6).
-So each page is a snapshot of its own: a line is consistent in itself, two lines may be moments apart.
+One snapshot of a large store would hold its write-ahead log back for as long as the slowest reader takes
+(docs/pitfalls.md S6). So each page is a snapshot of its own: a line is consistent in itself, two lines may be moments
+apart.
 """
 
 from __future__ import annotations

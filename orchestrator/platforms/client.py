@@ -145,7 +145,7 @@ class PlatformClient(Protocol):
 
     `rereads_open`: the platform has no change time to ask by, so each sync also re-reads known open orders one by one.
 
-    Each HTTP request is sent at most once (aiohttp's silent resend is off, pitfalls H1).
+    Each HTTP request is sent at most once (aiohttp's silent resend is off, docs/pitfalls.md H1).
     """
 
     @property

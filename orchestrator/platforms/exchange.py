@@ -5,7 +5,7 @@ aiohttp's `ClientSession.request` serves redirects, cookies, middlewares, upload
 piece by piece, and its share of a small call is larger than all the rest (a task for the body, two objects and three
 timers a call). A platform's call needs none of that: its body is at hand, its headers are the same from call to call,
 and its answer is wanted whole. So the connection is taken from the session's connector, head and body leave in one
-write, and aiohttp's own parser reads what comes back. Nothing is ever sent a second time here (pitfalls H1).
+write, and aiohttp's own parser reads what comes back. Nothing is ever sent a second time here (docs/pitfalls.md H1).
 
 The session's own `request` is asked where it has more to do: for an address that only it can judge, and where somebody
 put another in its place, as recorders and test doubles do. What of aiohttp is used below without being documented

@@ -1,6 +1,6 @@
 """The HTTP layer under every platform client: one session a shop, one way to call, one place where errors are mapped.
 
-What it sees to, so that no client has to (pitfalls H1-H5):
+What it sees to, so that no client has to (docs/pitfalls.md H1-H5):
 
 - A request leaves at most once (`exchange`). aiohttp's sessions repeat a PUT or DELETE by themselves when a kept-alive
   connection turns out dead; that is switched off, because a repeated effect is exactly what the driver's read-back
@@ -114,7 +114,7 @@ def open_session(*, headers: Mapping[str, str], timeout_seconds: float, concurre
         headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
-    # No public switch exists (aio-libs/aiohttp#10790); a test proves that a PUT leaves once (pitfalls H1).
+    # No public switch exists (aio-libs/aiohttp#10790); a test proves that a PUT leaves once (docs/pitfalls.md H1).
     session._retry_connection = False  # noqa: SLF001
     return session
 

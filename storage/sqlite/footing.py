@@ -5,9 +5,9 @@ last descriptor is closed. So the writer checks at each commit whether the names
 open. A descriptor keeps its inode from being given to another file, so equal numbers mean the same file.
 
 Two more things mean that somebody else works on the store. Its lock file was removed or replaced: then a second daemon
-can have a lock of its own. Or the database or its log was written, though their one writer (pitfalls S0) did not: a
-backup was copied over the one, the other was cut off to free space. What is committed behind that is gone at the next
-start. Each file is asked for once a check, without a Path in between: there are two checks with every commit.
+can have a lock of its own. Or the database or its log was written, though their one writer (docs/pitfalls.md S0) did
+not: a backup was copied over the one, the other was cut off to free space. What is committed behind that is gone at the
+next start. Each file is asked for once a check, without a Path in between: there are two checks with every commit.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 and commits once with synchronous=FULL.
 
 Exactly one connection writes and checkpoints; SQLite before 3.51.3 can lose commits when one connection checkpoints
-while another commits (pitfalls S0).
+while another commits (docs/pitfalls.md S0).
 """
 
 from __future__ import annotations

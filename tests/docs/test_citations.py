@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 FACTS = ROOT / "docs" / "facts"
 PLATFORMS = sorted(page.stem for page in FACTS.glob("*.md"))
 SECTION = re.compile(rf"\b({'|'.join(PLATFORMS)})\.md((?:,? (?:and )?§\d+(?:\.\d+)?)+)")
-PITFALL = re.compile(r"\bpitfalls? ([A-Z]\d+)(?:-([A-Z]\d+))?")
+PITFALL = re.compile(r"\bpitfalls?(?:\.md)? ([A-Z]\d+)(?:-([A-Z]\d+))?")
 PAGE = re.compile(r"\bdocs/[\w/-]+\.md\b")
 
 

@@ -1,6 +1,6 @@
 """The real store against a model of dicts: whatever is done in whatever order, both answer the same.
 
-Hypothesis has no async rules (pitfalls P3): each machine has a portal with a loop of its own, and the store's
+Hypothesis has no async rules (docs/pitfalls.md P3): each machine has a portal with a loop of its own, and the store's
 context is entered and left in one task of it. A restart closes the store and opens it again.
 """
 
