@@ -12,7 +12,7 @@ from orchestrator.api.reading import checked, read_json
 from orchestrator.api.schema.bodies import TargetBody
 from orchestrator.api.schema.fields import IDEMPOTENCY_KEY
 from orchestrator.api.schema.queries import Query, SubmitQuery, WaitQuery
-from orchestrator.operations.queries import is_settled
+from orchestrator.operations.queries.targets import is_settled
 from orchestrator.operations.views import plan_view
 
 

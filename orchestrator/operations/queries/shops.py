@@ -1,0 +1,71 @@
+"""What is shown of shops: each of them, what could not be read, and the products that webhooks brought."""
+
+from __future__ import annotations
+
+from orchestrator.decisions.refusals import no_shop
+from orchestrator.operations import documents
+from orchestrator.operations.order_filter import check_shop
+from orchestrator.operations.queries.services import QueryGroup
+from orchestrator.operations.views import left_shop_view, rejected_view, shop_view
+from storage.counts import count_pending
+from storage.products import StoredProduct, list_products
+from storage.records import Shop
+from storage.rejected import list_rejected
+from storage.shops import get_shop, list_shops
+from storage.transaction import Transaction
+
+
+class ShopQueries(QueryGroup):
+    """Reads what concerns a shop, or all of them."""
+
+    async def shops(self) -> list[documents.Shop]:
+        """Every configured shop, and those that have left the config while targets wait for them."""
+
+        def unit(tx: Transaction) -> tuple[list[Shop], dict[str, int]]:
+            return list_shops(tx), count_pending(tx)[1]
+
+        kept, pending = await self._store.read(unit)
+        rows, configured, now = {shop.name: shop for shop in kept}, self._node.shops(), self._clock.now_ms()
+        left = [shop for shop in kept if shop.name not in configured and shop.name in pending]
+        views = [shop_view(facts, rows.get(facts.name), now) for facts in configured.values()]
+        return [*views, *map(left_shop_view, left)]
+
+    async def has_left(self, name: str) -> bool:
+        """Whether the store knows the name as that of a shop, which is not in the config any more."""
+        return name.isprintable() and await self._store.read(lambda tx: get_shop(tx, name)) is not None
+
+    async def shop(self, name: str) -> documents.Shop:
+        """One shop, also one that has left the config. Raises Refused `shop-not-found`."""
+        facts, row = self._node.shops().get(name), await self._store.read(lambda tx: get_shop(tx, name))
+        if facts is not None:
+            return shop_view(facts, row, self._clock.now_ms())
+        if row is None:
+            raise no_shop(name, self._node.shops())
+        return left_shop_view(row)
+
+    async def rejected(
+        self, shop: str | None, after: int, limit: int
+    ) -> tuple[list[documents.RejectedPayload], int | None]:
+        """A page of rejected payloads above the position `after`, and the position of the next page."""
+        configured = self._node.shops()
+
+        def unit(tx: Transaction) -> tuple[list[documents.RejectedPayload], int | None]:
+            check_shop(tx, configured, shop)
+            found = list_rejected(tx, after, limit + 1, shop)
+            page = found[:limit]
+            return [rejected_view(each) for each in page], page[-1].id if len(found) > limit else None
+
+        return await self._store.read(unit)
+
+    async def products(self, shop: str | None, after: int, limit: int) -> tuple[list[StoredProduct], int | None]:
+        """A page of products above the position `after`, and the position of the next page."""
+
+        configured = self._node.shops()
+
+        def unit(tx: Transaction) -> tuple[list[StoredProduct], int | None]:
+            check_shop(tx, configured, shop)
+            found = list_products(tx, after, limit + 1, shop)
+            page = found[:limit]
+            return page, page[-1].seq if len(found) > limit else None
+
+        return await self._store.read(unit)
