@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
+_LATEST_MS = 253_402_300_799_999  # the end of the year 9999: later instants have no RFC 3339 form
+
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -87,3 +89,9 @@ def _second(at: int) -> str:
 def optional_rfc3339(ms: int | None) -> str | None:
     """As `rfc3339`; None stays None."""
     return None if ms is None else rfc3339(ms)
+
+
+def far_rfc3339(ms: int | None) -> str | None:
+    """As `optional_rfc3339`, of an instant that may lie so far in the future that it cannot be written as a date: the
+    last one that can."""
+    return None if ms is None else rfc3339(min(ms, _LATEST_MS))

@@ -17,7 +17,9 @@ from orchestrator.operations.documents import OrderLine, ShopLine
 from orchestrator.operations.inclusions import Included, included_of_order
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.timeline import order_events
-from orchestrator.operations.views import event_view, order_view, shop_view, target_view
+from orchestrator.operations.views.events import event_view
+from orchestrator.operations.views.orders import order_view, target_view
+from orchestrator.operations.views.shops import shop_view
 from statemachines.machine import PlatformMachine
 from storage.order_search import list_orders
 from storage.records import Shop

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from orchestrator.clock import rfc3339
 from orchestrator.operations.inclusions import Included
-from orchestrator.operations.views import event_view, is_shown_as_kept
+from orchestrator.operations.views.events import event_view, is_shown_as_kept
 from orchestrator.operations.writing import to_json, with_texts
 from storage.events import show_event
 from storage.records import Event

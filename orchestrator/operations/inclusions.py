@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, Literal, NamedTuple, TypeVar
 
 from orchestrator.operations.content_view import content_view
-from orchestrator.operations.views import payload_text
+from orchestrator.operations.views.events import payload_text
 from storage.order_columns import show_order
 from storage.orders import get_kept, get_order, get_payload
 from storage.records import Event, Order

@@ -14,7 +14,7 @@ from typing import Final
 from orchestrator.decisions.causes import cause_of, type_and_step
 from orchestrator.decisions.problems import FieldError
 from orchestrator.decisions.refusals import Refused, no_shop
-from orchestrator.operations.views import shop_wait
+from orchestrator.operations.views.shops import shop_wait
 from orchestrator.runtime.reports import ShopFacts
 from statemachines.machine import Milestone
 from statemachines.suggestion import hint

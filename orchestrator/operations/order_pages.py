@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from orchestrator.operations.content_view import with_payment_status
 from orchestrator.operations.inclusions import included_of_order, within_bounds
 from orchestrator.operations.order_filter import Configured, Wanted, found_orders, order_filter, waiting_shops
-from orchestrator.operations.views import order_view
+from orchestrator.operations.views.orders import order_view
 from orchestrator.operations.writing import with_texts
 from storage.order_columns import show_order
 from storage.order_search import OrderFilter, list_orders

@@ -11,7 +11,8 @@ from orchestrator.clock import rfc3339
 from orchestrator.operations import documents
 from orchestrator.operations.documents import ConsumerStatus, Delivery, ShopStatus, Status
 from orchestrator.operations.ports import NodeFacts
-from orchestrator.operations.views import left_shop_view, needy_view, shop_view, shop_wait
+from orchestrator.operations.views.orders import needy_view
+from orchestrator.operations.views.shops import left_shop_view, shop_view, shop_wait
 from orchestrator.runtime.reports import ShopFacts
 from storage.counts import count_orders, count_pending
 from storage.events import last_cursor

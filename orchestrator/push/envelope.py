@@ -15,7 +15,7 @@ from orchestrator import __version__
 from orchestrator.config.push import DeliverySettings
 from orchestrator.event_types import types_like
 from orchestrator.operations.inclusions import Payload, content_of_event, payload_of
-from orchestrator.operations.views import event_view, payload_text
+from orchestrator.operations.views.events import event_view, payload_text
 from orchestrator.platforms.webhooks import usual_topic
 from orchestrator.registry import PLATFORMS
 from statemachines.target import Json

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from orchestrator.operations.views import payload_text
+from orchestrator.operations.views.events import payload_text
 from orchestrator.platforms.shopify import notifications as shopify_notifications
 from orchestrator.platforms.shopify.webhooks import product_of
 from orchestrator.runtime.order_reads import OrderReads

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.operations.event_text import written_row
-from orchestrator.operations.views import event_view
+from orchestrator.operations.views.events import event_view
 from storage.events import show_event
 
 AT = 1_800_000_000_001

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.views import order_view
+from orchestrator.operations.views.orders import order_view
 from orchestrator.testing.engine_suite.samples import order
 from storage.records import Shop, Situation
 

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.documents import NeedyOrder
 from orchestrator.operations.status import NodeNow, read_counts, status_dump
-from orchestrator.operations.views import needy_view, order_view
+from orchestrator.operations.views.orders import needy_view, order_view
 from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Order, Situation, TargetStatus

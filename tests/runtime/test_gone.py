@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.decisions.adoption import note_gone
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.views import order_view
+from orchestrator.operations.views.orders import order_view
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import TargetRequest
 from storage.events import EventFilter, list_events

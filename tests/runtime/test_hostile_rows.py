@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.views import payload_text
+from orchestrator.operations.views.events import payload_text
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import TargetRequest
 from storage.orders import get_payload

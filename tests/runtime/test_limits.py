@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from orchestrator.clock import Clock
-from orchestrator.operations.views import shop_view
+from orchestrator.operations.views.shops import shop_view
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.support.shopfloor import PLATFORM, config_of, working_on
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from orchestrator.clock import Chance, Clock
-from orchestrator.operations.views import shop_view
+from orchestrator.operations.views.shops import shop_view
 from orchestrator.runtime import sync_schedule
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.sync import ShopSync

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.decisions import interventions
-from orchestrator.operations.views import target_view
+from orchestrator.operations.views.orders import target_view
 from storage.events import EventFilter, list_events
 from storage.records import Event, PlanEntry, Situation, Target, TargetStatus, changed
 from storage.targets import get_target, save_target

@@ -34,7 +34,7 @@ from orchestrator.api.services import Services
 from orchestrator.decisions.refusals import no_shop
 from orchestrator.decisions.submission import Accepted, Requested
 from orchestrator.operations.documents import Target
-from orchestrator.operations.views import target_view
+from orchestrator.operations.views.orders import target_view
 from orchestrator.operations.writing import to_json
 
 _AT_ONCE = 64

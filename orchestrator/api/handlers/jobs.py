@@ -17,7 +17,7 @@ from orchestrator.decisions.bulk import Action
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.documents import JobPage, JobStarted
 from orchestrator.operations.order_filter import FILTERS, Wanted
-from orchestrator.operations.views import job_view
+from orchestrator.operations.views.jobs import job_view
 
 
 def in_bulk(action: Action) -> Handler:

@@ -12,7 +12,7 @@ from orchestrator.api.schema.fields import page_token
 from orchestrator.api.schema.queries import AttemptsQuery, ProductsQuery, Query
 from orchestrator.operations.deliveries import attempt_view
 from orchestrator.operations.documents import PushAttemptPage, ReceiverList, SentAgain
-from orchestrator.operations.views import payload_text, product_view
+from orchestrator.operations.views.events import payload_text, product_view
 from orchestrator.operations.writing import to_json
 
 

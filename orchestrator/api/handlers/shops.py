@@ -14,7 +14,7 @@ from orchestrator.api.schema.fields import page_token
 from orchestrator.api.schema.queries import Query, RejectedQuery, SyncQuery
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.documents import RejectedPage, ShopList, SyncStarted
-from orchestrator.operations.views import sync_view
+from orchestrator.operations.views.shops import sync_view
 
 
 async def list_shops(call: Call[Query]) -> web.StreamResponse:

@@ -13,7 +13,7 @@ from orchestrator.api.schema.bodies import TargetBody
 from orchestrator.api.schema.fields import IDEMPOTENCY_KEY
 from orchestrator.api.schema.queries import Query, SubmitQuery, WaitQuery
 from orchestrator.operations.queries.targets import is_settled
-from orchestrator.operations.views import plan_view
+from orchestrator.operations.views.orders import plan_view
 
 
 async def submit_target(call: Call[SubmitQuery]) -> web.StreamResponse:

@@ -17,7 +17,8 @@ from orchestrator.operations.order_filter import Wanted, check_shop, select_orde
 from orchestrator.operations.order_pages import OrderQuery, order_page
 from orchestrator.operations.queries.services import QueryGroup
 from orchestrator.operations.timeline import newest_events
-from orchestrator.operations.views import event_view, order_view
+from orchestrator.operations.views.events import event_view
+from orchestrator.operations.views.orders import order_view
 from storage.jobs import Job, get_job, list_jobs
 from storage.order_columns import show_order
 from storage.orders import get_order

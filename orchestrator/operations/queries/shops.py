@@ -6,7 +6,8 @@ from orchestrator.decisions.refusals import no_shop
 from orchestrator.operations import documents
 from orchestrator.operations.order_filter import check_shop
 from orchestrator.operations.queries.services import QueryGroup
-from orchestrator.operations.views import left_shop_view, rejected_view, shop_view
+from orchestrator.operations.views.events import rejected_view
+from orchestrator.operations.views.shops import left_shop_view, shop_view
 from storage.counts import count_pending
 from storage.products import StoredProduct, list_products
 from storage.records import Shop

@@ -7,7 +7,7 @@ import anyio
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations import documents
 from orchestrator.operations.queries.services import QueryGroup
-from orchestrator.operations.views import target_view
+from orchestrator.operations.views.orders import target_view
 from storage.order_columns import show_order
 from storage.orders import get_order
 from storage.records import Target, TargetStatus

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.operations.documents import Return
-from orchestrator.operations.views import order_view
+from orchestrator.operations.views.orders import order_view
 from orchestrator.platforms.shopify.parts import ASK_AGAIN_SECONDS
 from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.platform import PanelError
