@@ -60,6 +60,7 @@ class Exchange:
             incoming.method,
             incoming.path,
             operation.sent,
+            request.headers.get("User-Agent", ""),
         )
         status: int | None = None
         try:

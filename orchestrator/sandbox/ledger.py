@@ -32,7 +32,7 @@ class Call:
     is served and for ever when its connection was dropped. `took_effect`: it changed something. `in_sequence`: False
     when the platform refused it because the order was not where the step begins. `is_repeat`: the same step of the same
     order had already taken effect when this call arrived. `is_overlapping`: another step of the same order was being
-    served then. `sent` is the parsed body.
+    served then. `sent` is the parsed body, `agent` who says that it sent it (`User-Agent`).
     """
 
     n: int
@@ -51,6 +51,7 @@ class Call:
     is_repeat: bool = False
     is_overlapping: bool = False
     ended_at_ms: int | None = None
+    agent: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """The call as a JSON object (`GET /_sandbox/ledger`)."""
@@ -78,10 +79,19 @@ class Ledger:
     # -- recording -------------------------------------------------------------------------------------------------
 
     def begin(
-        self, platform: str, shop: str, order: str | None, step: str, method: str, path: str, sent: Json = None
+        self,
+        platform: str,
+        shop: str,
+        order: str | None,
+        step: str,
+        method: str,
+        path: str,
+        sent: Json = None,
+        agent: str = "",
     ) -> Call:
         """Records that a call has arrived."""
-        call = Call(len(self._calls) + 1, self._clock.now_ms(), platform, shop, order, step, method, path, sent)
+        n, now_ms = len(self._calls) + 1, self._clock.now_ms()
+        call = Call(n, now_ms, platform, shop, order, step, method, path, sent, agent=agent)
         self._calls.append(call)
         if order is not None:
             self._by_order.setdefault(order, []).append(call)

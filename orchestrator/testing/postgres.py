@@ -1,4 +1,5 @@
-"""A PostgreSQL server for tests: one a process, made when it is first asked for, gone when the process is.
+"""A PostgreSQL server for tests: one a process, made when it is first asked for, gone when the process is. Others, and
+replicas of them, live as long as who made them wants.
 
 It keeps nothing in the case of a power failure (`fsync=off`), and confirms as it does in earnest otherwise. Each store
 gets a database of its own.
@@ -35,7 +36,7 @@ _SETTINGS: Final = {
     "max_connections": "60",
     "log_min_messages": "panic",
 }
-_UNTIL_PARENT_ENDS: Final = '"$@" & server=$!; read _; kill -QUIT $server; wait $server; rm -rf "$FOLDER"'
+_UNTIL_PARENT_ENDS: Final = '"$@" & read _; "$STOP" stop -D "$FOLDER/data" -m immediate; wait; rm -rf "$FOLDER"'
 """However the parent ends, its end of the pipe is closed then."""
 
 
@@ -48,10 +49,12 @@ def programs() -> Path | None:
 
 
 class Server:
-    """A cluster of its own on a socket in a temporary folder."""
+    """A cluster of its own on a socket in a temporary folder. `primary`: it is a replica of that one, as it is now and
+    will be."""
 
-    def __init__(self, tools: Path) -> None:
+    def __init__(self, tools: Path, primary: Server | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="fulfilld-pg-"))
+        self._data = self.folder / "data"
         self._tools = tools
         self._account: dict[str, Any] = {}
         if os.geteuid() == 0:  # it refuses to run as root
@@ -60,8 +63,11 @@ class Server:
             self._account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         self._names = (f"t{number}" for number in count())
         self._made: list[str] = []
-        where = ("-D", str(self.folder / "data"), "--no-sync")
-        self.call("initdb", *where, "-A", "trust", "-U", "fulfilld", "-E", "UTF8", "--locale", "C.UTF-8")
+        where = ("-D", str(self._data), "--no-sync")
+        if primary is None:
+            self.call("initdb", *where, "-A", "trust", "-U", "fulfilld", "-E", "UTF8", "--locale", "C.UTF-8")
+        else:
+            self.call("pg_basebackup", *where, "-h", str(primary.folder), "-U", "fulfilld", "-R", "-c", "fast")
         self._process = self._served()
 
     def url(self, database: str) -> str:
@@ -101,6 +107,18 @@ class Server:
             os.kill(connection.info.backend_pid, signal.SIGKILL)
             connection.execute("SELECT 1")
 
+    def restart(self) -> None:
+        """Ends it at once, without a word to anybody, and starts it again from its log."""
+        self.call("pg_ctl", "restart", "-D", str(self._data), "-m", "immediate", "-w", "-l", os.devnull)
+
+    def end(self) -> None:
+        """Ends it at once and for good; its files stay until `stop`."""
+        self.call("pg_ctl", "stop", "-D", str(self._data), "-m", "immediate", "-w")
+
+    def promote(self) -> None:
+        """Makes a replica one that is written to."""
+        self.call("pg_ctl", "promote", "-D", str(self._data), "-w")
+
     @contextmanager
     def asked(self, database: str) -> Iterator[psycopg.Connection]:
         """A connection to a database, past the store."""
@@ -120,14 +138,14 @@ class Server:
 
     def _served(self) -> subprocess.Popen[bytes]:
         settings = [text for name, value in _SETTINGS.items() for text in ("-c", f"{name}={value}")]
-        serve = [str(self._tools / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), *settings]
+        serve = [str(self._tools / "postgres"), "-D", str(self._data), "-k", str(self.folder), *settings]
         process = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", _UNTIL_PARENT_ENDS, "sh", *serve],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=self.folder,
-            env={**os.environ, "FOLDER": str(self.folder)},
+            env={**os.environ, "FOLDER": str(self.folder), "STOP": str(self._tools / "pg_ctl")},
             **self._account,
         )
         give_up_at = time.monotonic() + _START_SECONDS

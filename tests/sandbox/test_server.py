@@ -43,6 +43,7 @@ async def test_the_ledger_names_calls_as_the_machines_do() -> None:
         assert [call.order for call in calls] == [None] + [probe.order] * 8
         assert probe.sandbox.ledger.repeats_after_effect() == []
         assert probe.sandbox.ledger.calls(probe.order, "set_tracking")[0].sent == {"tracking_code": "A"}
+        assert all("aiohttp" in call.agent for call in calls)
 
 
 async def test_the_control_api_shows_the_ledger_and_a_summary() -> None:
