@@ -1,0 +1,99 @@
+"""The daemon about itself: its status, its history, its machines and sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from orchestrator.operations.documents.deliveries import Delivery
+from orchestrator.operations.documents.feed import ConsumerStatus
+from orchestrator.operations.documents.orders import NeedyOrder
+from orchestrator.operations.documents.parts import Instant
+from orchestrator.operations.documents.shops import ShopStatus
+from statemachines.description import MachineDescription
+
+
+class Machine(MachineDescription):
+    """A platform's state machine."""
+
+    package: NotRequired[Annotated[str, Field(description="What brings the platform, where that is another package")]]
+
+
+class MachineList(TypedDict):
+    """Every platform's machine. `unusable`: why a platform that a package brings is not among them, by its name."""
+
+    machines: list[Machine]
+    unusable: NotRequired[dict[str, str]]
+
+
+class Health(TypedDict):
+    """The daemon lives."""
+
+    status: Literal["ok"]
+
+
+class Session(TypedDict):
+    """How a page is let in: `open` on the socket, by the `token` itself, by a `session`, or by `none` of them."""
+
+    access: Literal["open", "token", "session", "none"]
+    csrf: Annotated[str | None, Field(description="What a session sends as X-CSRF-Token with every change")]
+    expires_at: Instant | None
+
+
+class Ready(TypedDict):
+    """The daemon works."""
+
+    status: Literal["ready"]
+
+
+class DaemonStatus(TypedDict):
+    """The daemon about itself."""
+
+    version: str
+    node: str
+    pid: int
+    started_at: Instant
+    storage: str
+    draining: bool
+    feed: Annotated[str, Field(description="The feed's id; another one means that its cursors mean other events")]
+
+
+class Totals(TypedDict):
+    """Everything that is kept, counted."""
+
+    orders: int
+    by_situation: dict[str, int]
+    targets_pending: int
+    events_last_cursor: int
+
+
+class HistoryPoint(TypedDict):
+    """What was done in a minute or an hour."""
+
+    at: Annotated[Instant, Field(description="When it began")]
+    steps_done: Annotated[int, Field(description="Calls of steps that did what they should")]
+    steps_failed: Annotated[int, Field(description="Calls of steps that failed; a retry that fails counts again")]
+    orders_imported: int
+    calls: Annotated[int, Field(description="Calls of the platforms, those of steps included")]
+    oldest_pending_seconds: Annotated[float, Field(description="The highest age of the oldest pending target")]
+
+
+class History(TypedDict):
+    """What was done over time. A minute or an hour in which no daemon ran is left out."""
+
+    step: Literal["minute", "hour"]
+    shop: Annotated[str | None, Field(description="Whose it is; null: all shops'")]
+    points: list[HistoryPoint]
+
+
+class Status(TypedDict):
+    """The status dump."""
+
+    daemon: DaemonStatus
+    totals: Totals
+    shops: list[ShopStatus]
+    attention: list[NeedyOrder]
+    delivery: list[Delivery]
+    consumers: Annotated[list[ConsumerStatus], Field(description="Those that pull the feed with a cursor kept here")]
