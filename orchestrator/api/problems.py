@@ -61,7 +61,7 @@ _REFUSAL_STATUSES: Final[dict[str, int]] = {
     "consumer-not-found": 404,
     "event-not-found": 404,
     "platform-not-found": 404,
-    **dict.fromkeys(PASSING, 503),
+    **dict.fromkeys(sorted(PASSING), 503),  # a set's own sequence differs from start to start
 }
 STATUS_BY_SLUG: Final[dict[str, int]] = {
     **_REFUSAL_STATUSES,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -44,6 +48,17 @@ _CHECKS = (
 def test_the_document_is_valid_openapi() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
     assert DOCUMENT["openapi"].startswith("3.1")
+
+
+def test_the_document_is_the_same_from_start_to_start() -> None:
+    program = "from orchestrator.api.openapi import openapi_text; print(openapi_text().decode())"
+    written = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": hash_seed}, stdout=PIPE, check=True
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(written) == 1
 
 
 async def test_the_document_is_served() -> None:
