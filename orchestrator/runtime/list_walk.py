@@ -12,6 +12,7 @@ from orchestrator.runtime.calls import ask
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.pages_watch import PagesWatch
+from orchestrator.runtime.reading import read_begins
 from orchestrator.runtime.row_reads import RowReads
 from statemachines.target import Json
 
@@ -69,7 +70,7 @@ class ListWalk:
         services = self._services
         is_short = position is not None and cursor is None
         async with (services.short_turns if is_short else services.walk_turns).turn() as turn:
-            read_at = services.clock.now_ms()
+            read_at = await read_begins(services.clock)
             list_page = partial(services.client.list_page, position, cursor)
             page = await turn.during(partial(ask, services, "list", list_page))
             self._stuck = 0

@@ -12,7 +12,7 @@ from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.runtime.calls import ask
 from orchestrator.runtime.driver import ShopServices
-from orchestrator.runtime.reading import not_adopted, read_order
+from orchestrator.runtime.reading import not_adopted, read_begins, read_order
 from statemachines.target import Json
 from storage.errors import StoreError
 from storage.history import note_skipped
@@ -28,11 +28,10 @@ class OrderReads:
     def __init__(self, services: ShopServices, on_adopted: Callable[[], None]) -> None:
         self._services, self._shop, self._on_adopted = services, services.policy.shop, on_adopted
 
-    async def read(self, order_id: str) -> tuple[OrderSnapshot, int]:
-        """Reads an order from the platform and returns when the read began. Raises NotAdmitted, PlatformFailure."""
+    async def read(self, order_id: str) -> OrderSnapshot:
+        """Reads an order from the platform. Raises NotAdmitted, PlatformFailure."""
         services = self._services
-        read_at = services.clock.now_ms()  # before the permit: an earlier time only makes the observation more careful
-        return await ask(services, "read", partial(read_order, services.client, order_id)), read_at
+        return await ask(services, "read", partial(read_order, services.client, order_id))
 
     async def order_of_part(self, part: str) -> str | None:
         """The order that a part belongs to, where the platform shows it. Raises NotAdmitted, PlatformFailure."""
@@ -44,8 +43,8 @@ class OrderReads:
     async def refresh(self, order_id: str) -> Order:
         """Reads an order and adopts it, importing it if it was unknown; notes a known order that is gone.
 
-        A read that began within the millisecond of the last known state may be older than that state and is not taken
-        over. The caller wants to see what the platform shows now, so the read is repeated once, unless a step is out.
+        A read during which a step ended may show what was before the step and is not adopted. The caller wants to see
+        what the platform shows now, so the read is repeated once, unless a step is out.
 
         Raises as `read`, StaleLease.
         """
@@ -81,11 +80,11 @@ class OrderReads:
     async def _read_and_adopt(
         self, order_id: str, cause: Mapping[str, Json] | None, *, imports_any: bool
     ) -> tuple[Order, Adopted] | None:
-        asked_at = self._services.clock.now_ms()
+        read_at = await read_begins(self._services.clock)  # an earlier time makes the observation more careful
         try:
-            snapshot, read_at = await self.read(order_id)
+            snapshot = await self.read(order_id)
         except NotFound as failure:
-            await self._note_gone(order_id, failure.detail, asked_at)
+            await self._note_gone(order_id, failure.detail, read_at)
             raise
         observation = Observation(snapshot, read_at, cause, is_whole=True)
         store = self._services.store

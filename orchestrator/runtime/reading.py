@@ -8,15 +8,35 @@ cannot be read.
 from __future__ import annotations
 
 import json
+from typing import Final
 
+import anyio
 import structlog
 
+from orchestrator.clock import Clock
 from orchestrator.platforms.client import OrderSnapshot, PlatformClient
 from orchestrator.platforms.failures import PlatformFailure, Unreadable
 from orchestrator.platforms.fields import crash_text
 from storage.errors import StoreError
 
 log = structlog.get_logger()
+
+_TICK_SECONDS: Final = 0.001
+_MOST_TICKS: Final = 3  # a timer may end early; a clock that stands still or was set back is not waited for
+
+
+async def read_begins(clock: Clock) -> int:
+    """When a read that goes out now begins, in Unix milliseconds.
+
+    It is a later millisecond than that of anything recorded before the call: a read that begins within the millisecond
+    of a step may show what was before the step, and is not adopted.
+    """
+    before = now = clock.now_ms()
+    for _ in range(_MOST_TICKS):
+        await anyio.sleep(_TICK_SECONDS)
+        if (now := clock.now_ms()) > before:
+            break
+    return now
 
 
 async def read_order(client: PlatformClient, order_id: str) -> OrderSnapshot:

@@ -100,7 +100,7 @@ class Refreshes:
             self._failed(order, failure.detail)
         else:
             if result is not None and result[1] is Adopted.STALE:
-                self._failed(order, "the read began within the millisecond of the step, or our clock was set back")
+                self._failed(order, "a step ended during the read, or our clock was set back")
             else:
                 self._failures.pop(order, None)
 

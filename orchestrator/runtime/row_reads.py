@@ -16,7 +16,7 @@ from orchestrator.runtime.calls import ask
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.patience import Patience
-from orchestrator.runtime.reading import read_order
+from orchestrator.runtime.reading import read_begins, read_order
 from storage.orders import stalest_orders
 from storage.rejected import is_set_aside
 from storage.transaction import Transaction
@@ -100,7 +100,7 @@ class RowReads:
             await self._give_up(left, last, tally)
 
     async def _read_one(self, order_id: str, tally: Tally) -> None:
-        read_at = self._services.clock.now_ms()
+        read_at = await read_begins(self._services.clock)
         result: Adopted | None = None
         try:
             snapshot = await ask(self._services, "read", partial(read_order, self._services.client, order_id))

@@ -35,12 +35,6 @@ async def payload(floor: Shopfloor, shop: str, order: str) -> bytes | None:
     return await floor.store.read(lambda tx: get_payload(tx, shop, order))
 
 
-async def synced(floor: Shopfloor, shop: str) -> None:
-    """Two syncs: a list that is asked for in the millisecond in which a step ended may be of before it."""
-    for _ in range(2):
-        await floor.commands.sync(shop, 30)
-
-
 async def take(floor: Shopfloor, platform: str, shop: str, order: str) -> None:
     """The first step that the platform has."""
     move = moves_of(platform)[0]
@@ -61,7 +55,7 @@ async def test_content_is_stale_after_a_step_until_the_next_read_and_an_event_sa
         after = await content(floor, shop, order)
         if after["stale"]:
             assert (after["hash"], await payload(floor, shop, order)) == (before["hash"], kept)
-        await synced(floor, shop)
+        await floor.commands.sync(shop, 30)
         fresh = await content(floor, shop, order)
         assert not fresh["stale"]
         assert fresh["read_at"] >= after["read_at"]
@@ -115,7 +109,7 @@ async def test_an_order_that_a_step_brought_to_its_end_is_read_once_more(platfor
         shop, order = await the_order(floor)
         for milestone in ("shipped", "delivered"):
             assert (await floor.reach(order, milestone, shop)).status.value == "reached"
-        await synced(floor, shop)
+        await floor.commands.sync(shop, 30)
         assert not (await content(floor, shop, order))["stale"]
 
 
@@ -125,7 +119,7 @@ async def test_a_cancellation_of_ours_is_no_change_by_anybody_else(platform: str
         shop, order = await the_order(floor)
         await floor.commands.refresh(shop, order)
         assert (await floor.reach(order, "cancelled", shop, reason="out of stock")).status.value == "reached"
-        await synced(floor, shop)
+        await floor.commands.sync(shop, 30)
         await floor.commands.refresh(shop, order)
         assert await floor.events("order.updated", order=order) == []
         assert len(await floor.events("order.cancelled", order=order)) == 1
@@ -161,7 +155,7 @@ async def test_a_step_that_a_read_showed_to_be_done_is_not_followed_by_another_e
         assert (await floor.reach(order, "cancelled", shop)).status.value == "reached"
         (done,) = await floor.events("step.done", order=order)
         shown = await content(floor, shop, order)
-        await synced(floor, shop)
+        await floor.commands.sync(shop, 30)
         await floor.commands.refresh(shop, order)
         assert len(await floor.events("order.refreshed", order=order)) == int(shown["stale"])
         assert shown["stale"] is (done.data["how"] != "found_done")
@@ -173,7 +167,7 @@ async def test_a_parcel_that_our_step_made_is_in_the_event_that_follows(tmp_path
         await floor.commands.refresh(shop, order)
         await floor.reach(order, "shipped", shop, tracking={"code": "1Z"})
         assert (await content(floor, shop, order))["parcels"] == []
-        await synced(floor, shop)
+        await floor.commands.sync(shop, 30)
         (event,) = await floor.events("order.refreshed", order=order)
         found = await content(floor, shop, order)
         assert event.data["changed"] == [f"/parcels/{n}" for n in range(len(found["parcels"]))] != []
@@ -218,7 +212,7 @@ async def test_what_0_2_kept_makes_no_events_when_it_is_read_again(platform: str
         assert content_view(known, kept) is None  # in 0.2 some of it was a guess, and what is null meant two things
         for _ in range(2):
             await floor.commands.refresh(shop, order)
-            await synced(floor, shop)
+            await floor.commands.sync(shop, 30)
         assert await floor.events("order.updated", "order.refreshed") == []
         assert (await floor.order(order, shop)).payment_status is not None
         kept = await floor.store.read(lambda tx: get_kept(tx, shop, order))

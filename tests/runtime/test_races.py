@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from orchestrator.clock import Clock
+from orchestrator.runtime.reading import read_begins
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import TargetRequest
 from storage.leases import acquire
@@ -40,6 +41,29 @@ async def test_a_refresh_within_the_millisecond_of_the_last_read_still_shows_wha
         sandbox.selldone.panel.move(order.id, "OrderConfirm")
         seen = await floor.commands.refresh("acme", order.id)
         assert seen.state == "OrderConfirm"
+
+
+async def test_syncs_and_refreshes_within_one_tick_of_the_clock_show_what_is_there_now(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    clock = Clock(now_ms=lambda: Clock().now_ms() // 2 * 2)
+    async with shopfloor(sandbox, tmp_path, clock=clock) as floor:
+        (order,) = await floor.orders()
+        for state in ("OrderConfirm", "PreparingOrder") * 8:
+            sandbox.selldone.panel.move(order.id, state)
+            await floor.commands.sync("acme", 30)
+            assert (await floor.order(order.id)).state == state
+            sandbox.selldone.panel.move(order.id, "CheckQueue")
+            await floor.commands.refresh("acme", order.id)
+            assert (await floor.order(order.id)).state == "CheckQueue"
+
+
+@pytest.mark.parametrize(
+    ("shown", "begins"),
+    [([5, 6], 6), ([5, 5, 6], 6), ([5, 5, 5, 5], 5), ([5, 3, 3, 3], 3)],
+    ids=["moves on", "late", "stands still", "is set back"],
+)
+async def test_a_read_begins_later_than_what_was_recorded_before(shown: list[int], begins: int) -> None:
+    assert await read_begins(Clock(now_ms=iter(shown).__next__)) == begins
 
 
 async def test_a_poll_sees_what_a_person_did_about_a_blocked_order(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import TargetStatus
 from storage.sqlite.store import SqliteStore
 from tests.runtime.test_changes import the_order
-from tests.runtime.test_content_age import content, payload, synced, take
+from tests.runtime.test_content_age import content, payload, take
 from tests.support.shopfloor import Shopfloor, shopfloor
 
 every_platform = pytest.mark.parametrize("platform", BUILT_IN)
@@ -123,7 +123,7 @@ async def test_it_can_be_switched_off(platform: str, tmp_path: Path) -> None:
         await floor.commands.refresh(shop, order)
         await take(floor, platform, shop, order)
         assert await floor.events("order.refreshed") == []
-        await synced(floor, shop)
+        await floor.commands.sync(shop, 30)
         assert len(await floor.events("order.refreshed")) == 1
 
 
@@ -205,7 +205,7 @@ async def test_an_order_that_cannot_be_read_is_left_to_the_next_sync(failing: st
 
 @pytest.mark.parametrize(("times", "tries"), [(0, 1), (1, 2), (9, 3)])
 async def test_a_read_that_may_be_older_than_the_step_is_made_again(times: int, tries: int) -> None:
-    """It began within the step's millisecond, or our clock was set back since: what it showed was not taken over."""
+    """A step ended during it, or our clock was set back since: what it showed was not adopted."""
     shop = Reads(unread="1", times=times)
     refreshes = Refreshes(shop.services, shop.follow, 0.0, shop.room)
     refreshes.note("1")

@@ -89,12 +89,7 @@ class Shopfloor:
                 await watch.changed()
 
     async def reach(self, order: str, state: str, shop: str = SHOP, **fields: Any) -> Target:
-        """Submits and waits, also for the end of the millisecond: a read that began within that of a step is not taken
-        over, for it may show what was before the step."""
-        target = await self.finished(await self.submit(order, state, shop, **fields))
-        if Clock().now_ms() == target.finished_at:
-            await anyio.sleep(0.001)
-        return target
+        return await self.finished(await self.submit(order, state, shop, **fields))
 
     async def until(self, order: str, condition: Callable[[Order], bool], shop: str = SHOP) -> Order:
         """Waits until an order is as wanted."""

@@ -105,8 +105,7 @@ class CommandServices:
     async def fetch(self, worker: ShopWorker, order: str) -> OrderSnapshot:
         """Reads an order without keeping the snapshot. Raises Refused."""
         async with platform_refusals(self.store, worker, order):
-            snapshot, _ = await worker.reads.read(order)
-            return snapshot
+            return await worker.reads.read(order)
 
 
 class CommandGroup:
