@@ -76,8 +76,8 @@ class Store(Protocol):
         ...
 
     async def notify(self, channel: str, text: str) -> None:
-        """Notifies the listeners of a channel, in every process that has the store open. A hint: it may come late,
-        twice or not at all. Raises StoreUnavailable."""
+        """Notifies the listeners of a channel, in every process that has the store open: this one's at once, others'
+        beside whatever is written. A hint: it may come late, twice or not at all."""
         ...
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:

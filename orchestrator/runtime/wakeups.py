@@ -71,8 +71,7 @@ class DueWakeups:
         be."""
         self.of(shop).ring()
         if not is_ours and not self._store.is_exclusive:
-            with suppress(StoreError):  # what is due is on disk, and the shop's node reads it now and then anyway
-                await self._store.notify(_DUE, shop)
+            await self._store.notify(_DUE, shop)
 
     async def listen(self) -> None:
         """Receives the wake-ups of other nodes, until cancelled; returns at once where there can be none."""

@@ -8,7 +8,7 @@ where a pool would wait for its own next try.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -30,17 +30,18 @@ class Readers:
 
     def __init__(self, options: Mapping[str, str], where: str) -> None:
         self._options, self._where = options, where
-        self._limiter = CapacityLimiter(_MOST)
+        self._limiter, self._notifier = CapacityLimiter(_MOST), CapacityLimiter(1)
         self._free: deque[Connection] = deque()
         self._is_closed = False
 
     async def read(self, unit: Callable[[Transaction], T]) -> T:
         """What a unit reads. Raises StoreUnavailable."""
-        return await self._with(lambda connection: snapshot(connection, unit))
+        return await self._with(lambda connection: snapshot(connection, unit), self._limiter)
 
-    async def notify(self, channel: str, text: str) -> None:
-        """Notifies whoever listens on a channel of the database. Raises StoreUnavailable."""
-        await self._with(lambda connection: connection.execute("SELECT pg_notify(%s, %s)", (channel, text)))
+    async def notify(self, channel: str, texts: Sequence[str]) -> None:
+        """Notifies whoever listens on a channel of the database, waiting for no read. Raises StoreUnavailable."""
+        sql, values = "SELECT pg_notify(%s, text) FROM unnest(%s::text[]) AS text", (channel, list(texts))
+        await self._with(lambda connection: connection.execute(sql, values), self._notifier)
 
     def close(self) -> None:
         """Closes them; one that is still in use closes when it is not any more."""
@@ -48,8 +49,8 @@ class Readers:
         while self._free:
             self._free.pop().close()
 
-    async def _with(self, use: Callable[[Connection], T]) -> T:
-        return await to_thread.run_sync(self._used, use, abandon_on_cancel=True, limiter=self._limiter)
+    async def _with(self, use: Callable[[Connection], T], limiter: CapacityLimiter) -> T:
+        return await to_thread.run_sync(self._used, use, abandon_on_cancel=True, limiter=limiter)
 
     def _used(self, use: Callable[[Connection], T]) -> T:
         try:

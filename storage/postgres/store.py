@@ -18,7 +18,7 @@ from storage.pending import Unit
 from storage.postgres.connection import connect
 from storage.postgres.failures import unavailable
 from storage.postgres.lock import DatabaseLock
-from storage.postgres.notices import CHANNEL, Notices
+from storage.postgres.notices import Notices
 from storage.postgres.readers import Readers
 from storage.postgres.schema import prepare
 from storage.postgres.session import Session
@@ -77,9 +77,8 @@ class PostgresStore:
         return await self._readers.read(unit)
 
     async def notify(self, channel: str, text: str) -> None:
-        """Notifies the listening tasks of this process, and those of others."""
-        self._notices.notify(channel, text)
-        await self._readers.notify(CHANNEL, self._notices.encoded(channel, text))
+        """Notifies the listening tasks of this process at once, and those of others soon, whoever waits for that."""
+        self._notices.notify_all(channel, text)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """The notices of a channel from now on."""
@@ -133,6 +132,7 @@ async def open_postgres(
         writer, notices = Writer(session, on_commit, on_group), Notices(options, url, name)
         async with anyio.create_task_group() as group:
             group.start_soon(notices.listen_for_others)
+            group.start_soon(notices.send_to_others, readers.notify)
             try:
                 async with anyio.create_task_group() as writing:
                     writing.start_soon(_run_shielded, writer)

@@ -166,9 +166,8 @@ async def test_a_server_that_is_away_is_reported_and_work_goes_on_when_it_is_bac
             for call in (store.write, store.write_bulk, store.read):
                 with pytest.raises(StoreUnavailable, match="look after the server"):
                     await call(last_cursor)
-            with pytest.raises(StoreUnavailable):
-                await store.notify("a", "told here at least")
-        assert await anext(notices) == "told here at least"
+            await store.notify("a", "here at least")
+        assert await anext(notices) == "here at least"
         await store.write(lambda tx: append_event(tx, NOW, "two"))
         assert await types(store) == ["one", "two"]
 
