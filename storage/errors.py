@@ -43,12 +43,12 @@ class AnotherLog(StoreError):
 
 
 class NewerStore(StoreError):
-    """The store was written by a newer version."""
+    """The store was written by a newer version, and can no longer be worked on by this one."""
 
-    def __init__(self, found: int, known: int) -> None:
+    def __init__(self, found: int, known: int, least: int) -> None:
         super().__init__(
-            f"the store has schema version {found}, this version of fulfilld knows up to {known}: "
-            "run the newer fulfilld that wrote it, or restore a backup from before the upgrade"
+            f"the store has schema version {found} and needs a fulfilld that knows at least {least}, this one knows up "
+            f"to {known}: run the newer fulfilld that wrote it, or restore a backup from before the upgrade"
         )
 
 

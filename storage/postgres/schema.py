@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
+import structlog
+from psycopg import errors
+from psycopg.sql import SQL, Identifier
+
 from storage.errors import NotAStore, StoreUnavailable
-from storage.migrations import migrate
-from storage.postgres.connection import Connection, PostgresTransaction
+from storage.migrations import Migrated, Migration, migrate, note, spelled
+from storage.postgres.connection import DIALECT, Connection, PostgresTransaction, connect
+
+log = structlog.get_logger()
 
 _OLDEST: Final = 140000
-_LOCK: Final = "SELECT pg_advisory_xact_lock(1718971493, hashtext(current_schema()))"
+_TAKE: Final = "SELECT pg_try_advisory_xact_lock(1718971493, hashtext(current_schema()))"
+_LOOK_AGAIN_SECONDS: Final = 0.2
+
+# A table is changed under a lock that every statement of the nodes that run waits behind, while it waits itself for
+# one that takes long. So it gives up soon, lets them go on, and tries again.
+_PATIENCE: Final = "SET LOCAL lock_timeout = '2s'"
+_TRY_AGAIN_SECONDS: Final = 1.0
 _ONE_DAY_MS: Final = 86_400_000
 
 # A row for each daemon that writes. A group's first statement moves `token`, and does nothing unless it is what
@@ -43,18 +59,71 @@ def refuse_unfit(connection: Connection) -> None:
         )
 
 
-def prepare(connection: Connection, now_ms: int) -> None:
+def prepare(options: Mapping[str, str], now_ms: int) -> None:
     """Makes the tables where there are none, and brings those that are there to this version. Of several daemons that
     start at once one does it, and the others wait. Raises NewerStore, NotAStore, StoreUnavailable, psycopg.Error."""
-    connection.execute("BEGIN")
-    try:
-        connection.execute(_LOCK)
-        refuse_unfit(connection)
-        migrate(PostgresTransaction(connection, {}), now_ms)
-        connection.execute(_WRITERS)
-        connection.execute("DELETE FROM writers WHERE began_at < %s", (now_ms - _ONE_DAY_MS,))
-        connection.execute("COMMIT")
-    except BaseException:
-        if not connection.closed:
+    with connect(options) as connection:
+        done = _migrated(connection, now_ms)
+        for migration in done.apart:
+            _build(options, connection, migration, now_ms)
+    for each in done.left:
+        log.warning(
+            "store.contract_left",
+            schema=each.migration.version,
+            older=list(each.older),
+            detail="nodes of an older version work on the store; restart one daemon once they are upgraded",
+        )
+
+
+def _migrated(connection: Connection, now_ms: int) -> Migrated:
+    while True:
+        try:
+            with _alone(connection):
+                connection.execute(_PATIENCE)
+                refuse_unfit(connection)
+                done = migrate(PostgresTransaction(connection, {}), now_ms, is_shared=True)
+                connection.execute(_WRITERS)
+                connection.execute("DELETE FROM writers WHERE began_at < %s", (now_ms - _ONE_DAY_MS,))
+                return done
+        except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
+            log.warning("store.migration_waits", detail=" ".join(str(error).split()))
+            time.sleep(_TRY_AGAIN_SECONDS)
+
+
+def _build(options: Mapping[str, str], connection: Connection, migration: Migration, now_ms: int) -> None:
+    """Builds indexes without a lock that anybody waits for, which takes long and cannot be done in a transaction. What
+    a build that was cut off has left behind is no index, and goes first."""
+    with connect(options) as guard, _alone(guard):
+        if connection.execute("SELECT 1 FROM schema_migrations WHERE version = %s", (migration.version,)).fetchall():
+            return  # another daemon has built them
+        for statement in migration.statements():
+            name = re.match(r"CREATE INDEX (\w+) ON ", statement)
+            assert name is not None, statement
+            broken = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid"
+            if connection.execute(broken, (name[1],)).fetchall():
+                connection.execute(SQL("DROP INDEX CONCURRENTLY {}").format(Identifier(name[1])))
+            apart = f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {statement.removeprefix('CREATE INDEX ')}"
+            connection.execute(spelled(apart, DIALECT).encode())
+        note(PostgresTransaction(guard, {}), migration, now_ms)
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """A transaction in which nobody else migrates. It is asked for again and again: a statement that waited for it
+    would hold up the building of indexes, which ends after all statements that began before it."""
+    while True:
+        connection.execute("BEGIN")
+        try:
+            ((is_taken,),) = connection.execute(_TAKE).fetchall()
+            if is_taken:
+                # it may stand still for as long as an index is built beside it
+                connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                yield
+                connection.execute("COMMIT")
+                return
             connection.execute("ROLLBACK")
-        raise
+        except BaseException:
+            if not connection.closed:
+                connection.execute("ROLLBACK")
+            raise
+        time.sleep(_LOOK_AGAIN_SECONDS)

@@ -15,7 +15,6 @@ from anyio import to_thread
 from storage.changes import Change
 from storage.errors import StoreLost
 from storage.pending import Unit
-from storage.postgres.connection import connect
 from storage.postgres.failures import unavailable
 from storage.postgres.lock import DatabaseLock
 from storage.postgres.notices import Notices
@@ -121,8 +120,7 @@ async def open_postgres(
             with suppress(OSError):  # whoever wants to keep a file there says better what is wrong
                 state_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            with connect(options) as connection:
-                prepare(connection, now_ms)
+            prepare(options, now_ms)
         except psycopg.Error as error:
             raise unavailable("opening", url, error) from error
         session.open()

@@ -210,6 +210,7 @@ async def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Pa
     path = tmp_path / "s.db"
     async with open_sqlite(path, NOW) as store:
         await store.write(lambda tx: tx.execute("INSERT INTO schema_migrations VALUES (999, 'later', 1)"))
+        await store.write(lambda tx: tx.execute("UPDATE store_identity SET least_schema = 999"))
     with pytest.raises(NewerStore, match=r"schema version 999.*knows up to \d+.*restore a backup") as caught:
         async with open_sqlite(path, NOW):
             pass
@@ -372,6 +373,7 @@ async def test_a_process_whose_store_cannot_be_opened_ends(tmp_path: Path, place
     (tmp_path / "notes.txt").write_text("no database " * 1000)
     async with open_sqlite(tmp_path / "newer.db", NOW) as store:
         await store.write(lambda tx: tx.execute("INSERT INTO schema_migrations VALUES (999, 'later', 1)"))
+        await store.write(lambda tx: tx.execute("UPDATE store_identity SET least_schema = 999"))
     with child(tmp_path / place, 0) as process:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 1

@@ -1,0 +1,214 @@
+"""Two versions on one store: what expands does not disturb the one before, what contracts waits until it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from orchestrator.testing import postgres
+from orchestrator.testing.engine_suite.samples import order
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
+from storage.errors import NewerStore
+from storage.leases import acquire
+from storage.migrations import Kind, Left, Migration, all_migrations, least_schema, migrate, newest_schema
+from storage.orders import get_order, insert_order
+from storage.records import Order
+from storage.transaction import Transaction
+from tests.support.memory import memory_transaction
+
+NEWEST = newest_schema()
+
+
+def later(number: int, sql: str, kind: Kind = "expand") -> Migration:
+    """A migration of a version to come."""
+    return Migration(NEWEST + number, f"later_{number}", sql, kind)
+
+
+EXPAND = later(1, "ALTER TABLE orders ADD COLUMN later TEXT;\n")
+INDEX = later(2, "CREATE INDEX orders_later ON orders (later);\n", "index")
+CONTRACT = later(3, f"-- least: {NEWEST + 2}\nALTER TABLE orders DROP COLUMN gone_detail;\n", "contract")
+
+
+class Program:
+    """Which version of the program opens stores: what it knows beside what there is."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch, self._real = patch, all_migrations()
+
+    def knows(self, *further: Migration) -> None:
+        self._patch.setattr("storage.migrations.all_migrations", lambda: [*self._real, *further])
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> Program:
+    return Program(monkeypatch)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    yield postgres.server().database()
+    postgres.server().forget()
+
+
+def on_postgres(url: str) -> Engine:
+    return Engine("postgresql", lambda _: url, url)
+
+
+def imported(tx: Transaction) -> Order:
+    acquire(tx, "acme", "example", "here")
+    return insert_order(tx, order(), b"{}")
+
+
+def versions(tx: Transaction) -> list[int]:
+    return [version for (version,) in tx.query("SELECT version FROM schema_migrations ORDER BY version")]
+
+
+def columns(tx: Transaction, table: str) -> set[str]:
+    return {column for name, column, _ in tx.query(tx.dialect.all_columns) if name == table}
+
+
+async def test_a_version_works_on_what_the_next_one_has_expanded(engine: Engine, program: Program) -> None:
+    async with engine.open() as store:
+        await store.write(imported)
+    program.knows(EXPAND, INDEX)
+    async with engine.open() as store:
+        assert "later" in await store.read(lambda tx: columns(tx, "orders"))
+    program.knows()
+    async with engine.open() as store:
+        assert await store.read(versions) == list(range(1, NEWEST + 3))
+        assert await store.read(lambda tx: get_order(tx, "acme", order().id)) is not None
+    program.knows(EXPAND, INDEX)
+    async with engine.open() as store:  # and forward again: nothing runs twice
+        assert await store.read(least_schema) == 0
+
+
+async def test_a_version_is_refused_on_what_a_later_one_has_contracted(engine: Engine, program: Program) -> None:
+    async with engine.open():
+        pass
+    program.knows(EXPAND, INDEX, CONTRACT)
+    async with engine.open() as store:
+        assert "gone_detail" not in await store.read(lambda tx: columns(tx, "orders"))
+    program.knows(EXPAND)
+    refusal = (
+        rf"schema version {NEWEST + 3} and needs a fulfilld that knows at least {NEWEST + 2}, this one .* {NEWEST + 1}"
+    )
+    with pytest.raises(NewerStore, match=refusal):
+        async with engine.open():
+            pass
+    program.knows(EXPAND, INDEX)  # it knows what the contract half says that is needed
+    async with engine.open():
+        pass
+
+
+def test_a_contract_half_waits_for_older_nodes_and_what_follows_it_does_not(program: Program) -> None:
+    tx, asked = memory_transaction(), []
+    migrate(tx, NOW)
+    after = later(4, "CREATE TABLE later_table (id BIGINT PRIMARY KEY);\n")
+
+    def older(_: Transaction, least: int) -> Sequence[str]:
+        asked.append(least)
+        return ["one"]
+
+    program.knows(EXPAND, INDEX, CONTRACT, after)
+    done = migrate(tx, NOW, older=older)
+    assert (done.applied, done.left) == ([NEWEST + 1, NEWEST + 2, NEWEST + 4], [Left(CONTRACT, ["one"])])
+    assert (asked, least_schema(tx)) == ([NEWEST + 2], 0)
+    program.knows()
+    assert migrate(tx, NOW).applied == []  # the version before still works here
+    program.knows(EXPAND, INDEX, CONTRACT, after)
+    assert migrate(tx, NOW).applied == [NEWEST + 3]
+    assert least_schema(tx) == NEWEST + 2
+
+
+def test_a_contract_half_has_to_say_which_version_it_needs() -> None:
+    with pytest.raises(ValueError, match="migration 7: a contract half needs a line `-- least: VERSION`"):
+        assert Migration(7, "x", "DROP TABLE orders;\n", "contract").least
+
+
+# -- PostgreSQL, where nodes work on the store while it is migrated --------------------------------------------------
+
+
+async def test_of_several_nodes_that_start_at_once_one_migrates(url: str) -> None:
+    engine = on_postgres(url)
+    found: list[list[int]] = []
+
+    async def start() -> None:
+        async with engine.open() as store:
+            found.append(await store.read(versions))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(start)
+    assert found == [list(range(1, NEWEST + 1))] * 4
+
+
+async def test_an_index_is_built_beside_writes_and_what_a_cut_off_build_left_is_replaced(
+    url: str, program: Program
+) -> None:
+    engine = on_postgres(url)
+    async with engine.open() as store:
+        await store.write(imported)
+        program.knows(EXPAND, INDEX)
+        name = url.partition("@/")[2].partition("?")[0]
+        with postgres.server().asked(name) as server:
+            server.execute("ALTER TABLE orders ADD COLUMN later TEXT")
+            server.execute("INSERT INTO schema_migrations VALUES (%s, 'later_1', 1)", (NEWEST + 1,))
+            # an index that a killed node was building, as the server leaves it
+            server.execute("CREATE INDEX orders_later ON orders (later)")
+            server.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_later'::regclass")
+            async with engine.open():
+                await store.write(lambda tx: tx.execute("UPDATE orders SET later = 'x'"))
+            valid = server.execute(
+                "SELECT indisvalid, indisready FROM pg_index WHERE indexrelid = 'orders_later'::regclass"
+            ).fetchall()
+        assert valid == [(True, True)]
+        assert await store.read(versions) == list(range(1, NEWEST + 3))
+
+
+async def test_nodes_that_start_at_once_build_an_index_once(url: str, program: Program) -> None:
+    engine = on_postgres(url)
+    async with engine.open():
+        program.knows(EXPAND, INDEX)
+
+        async def start() -> None:
+            async with engine.open() as store:
+                assert await store.read(versions) == list(range(1, NEWEST + 3))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(start)
+
+
+async def test_a_migration_that_has_to_wait_for_a_table_lets_the_others_go_on(
+    url: str, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.postgres.schema._PATIENCE", "SET LOCAL lock_timeout = '50ms'")
+    monkeypatch.setattr("storage.postgres.schema._TRY_AGAIN_SECONDS", 0.05)
+    engine = on_postgres(url)
+    name = url.partition("@/")[2].partition("?")[0]
+    opened = anyio.Event()
+    async with engine.open() as store:
+        await store.write(imported)
+        program.knows(EXPAND)
+
+        async def upgrade() -> None:
+            async with engine.open():
+                opened.set()
+
+        with capture_logs() as logs:
+            async with anyio.create_task_group() as group:
+                with postgres.server().asked(name) as dump, dump.transaction():
+                    dump.execute("LOCK TABLE orders IN ACCESS SHARE MODE")  # as a dump has it for an hour
+                    group.start_soon(upgrade)
+                    with anyio.fail_after(30):
+                        while not logs:  # noqa: ASYNC110 - its log tells it
+                            await anyio.sleep(0.01)
+                    # this would stand behind a lock that waits
+                    assert await store.read(lambda tx: get_order(tx, "acme", order().id)) is not None
+                    assert not opened.is_set()
+                with anyio.fail_after(30):
+                    await opened.wait()
+        assert "store.migration_waits" in {each["event"] for each in logs}

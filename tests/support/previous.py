@@ -1,0 +1,17 @@
+"""The release before this version, which nodes may still run while others are upgraded."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Release(NamedTuple):
+    """A release: its `version`, the `commit` that its tag names, and the newest `schema` version that it knows."""
+
+    version: str
+    commit: str
+    schema: int
+
+
+PREVIOUS: Final = Release("0.3.0", "", 26)
+"""Set with each release that was tagged."""
