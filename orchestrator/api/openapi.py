@@ -19,7 +19,8 @@ from orchestrator.api import platform_data
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE
 from orchestrator.api.problems import PROBLEM_TYPE, STATUS_BY_SLUG, TITLE_BY_SLUG, HttpProblem
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
-from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
+from orchestrator.api.routes import ROUTES
+from orchestrator.api.routes.problems import BODY, EVERYWHERE
 from orchestrator.api.schema.bodies import BulkLine, TargetBody
 from orchestrator.api.schema.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
 from orchestrator.api.schema.queries import Query

@@ -25,6 +25,11 @@ class Answer:
     meaning: str
     content: Mapping[str, type | tuple[type, ...] | None]
 
+    @classmethod
+    def json(cls, meaning: str, document: type) -> Answer:
+        """An answer of one document."""
+        return cls(meaning, {JSON_TYPE: document})
+
     def documents(self, media_type: str) -> tuple[type, ...]:
         """What may be answered in a media type, as documents."""
         content = self.content[media_type]

@@ -24,7 +24,8 @@ from schemathesis.core.result import Ok
 
 from orchestrator.api.openapi import OWN_PROBLEMS, openapi_document
 from orchestrator.api.problems import STATUS_BY_SLUG
-from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
+from orchestrator.api.routes import ROUTES
+from orchestrator.api.routes.problems import BODY, EVERYWHERE
 from orchestrator.decisions.problems import REFUSAL_TITLES
 from storage.records import Problem, Situation
 from storage.rejected import add_rejected
