@@ -74,6 +74,9 @@ class Notices(LocalNotices):
                 await send(CHANNEL, notices)
         except StoreError as error:
             log.debug("store.not_notified", store=self._where, notices=len(notices), detail=str(error))
+        except anyio.get_cancelled_exc_class():  # maybe before it was sent, and twice does no harm
+            self._waiting = dict.fromkeys([*notices, *self._waiting])
+            raise
 
     async def listen_for_others(self) -> None:
         """Receives the notices of other processes, until cancelled."""

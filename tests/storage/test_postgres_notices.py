@@ -69,6 +69,18 @@ async def test_notices_that_nobody_takes_are_let_go_and_those_after_them_are_sen
         group.cancel_scope.cancel()
 
 
+async def test_what_was_on_its_way_when_a_store_closes_is_sent_again() -> None:
+    notices, wire = Notices({}, "here", "me"), Wire()
+    async with anyio.create_task_group() as group:
+        group.start_soon(notices.send_to_others, wire.send)
+        notices.notify_all("given_up", "acme")
+        await wire.began.acquire()
+        notices.notify_all("given_up", "other")
+        group.cancel_scope.cancel()
+        wire.release()
+    assert wire.sent == [["acme", "other"]]
+
+
 async def test_what_waits_when_a_store_closes_is_still_sent() -> None:
     """A node that ends gives its shops to others at once."""
     url = postgres.server().database()
