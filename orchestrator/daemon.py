@@ -34,6 +34,7 @@ from orchestrator.intake.subscriptions import SubscriptionWatch
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands import DaemonCommands
 from orchestrator.operations.feed import Feed
+from orchestrator.operations.feed_watch import FeedWatch
 from orchestrator.operations.queries import Queries
 from orchestrator.output import Output
 from orchestrator.private import appearing
@@ -97,6 +98,7 @@ class Daemon:
         self._store = store
         self._here, self._drives_restored = Here.of(config.storage.engine), drives_restored
         self.feed = Feed()
+        self._feed_watch = FeedWatch(store, self._on_commit_elsewhere)
         self.metrics = metrics
         self.metrics.follow_log(lambda: output.lines_lost)
         node = f"{self.node}:{self.pid}"
@@ -151,6 +153,7 @@ class Daemon:
         platforms = {name: shop.platform for name, shop in self.config.shops.items()}
         await settle(self._store, self._here, platforms, self.clock, self.chance, is_driven=self._drives_restored)
         self.feed.last_cursor = await self._store.read(last_cursor)
+        self._feed_watch.begin(self.feed.last_cursor)
         app = build_app(self.queries, self.commands, self, self.feed, self.metrics, self.clock)
         api = self.config.api
         async with (
@@ -161,6 +164,7 @@ class Daemon:
         ):
             self._door = served.door
             group.start_soon(self._end_when_lost)
+            group.start_soon(self._feed_watch.run)
             async with anyio.create_task_group() as shops:
                 await self.supervisor.start(shops, self.config)
                 self.is_ready = True
@@ -212,8 +216,9 @@ class Daemon:
             yield
 
     def _on_commit(self, published: list[Published]) -> None:
-        """Wakes who waits for these events, and counts the targets that they end."""
+        """Wakes who waits for these events, on every node, and counts the targets that they end."""
         self.feed.publish(published)
+        self._feed_watch.note(published)
         self._blocked_log.note(published)
         self.deliveries.wake(published)
         if self._traces is not None:
@@ -221,6 +226,11 @@ class Daemon:
         for event in published:
             if event.type in _ENDS and event.shop is not None:
                 self.metrics.target_finished(event.shop, event.type.removeprefix("target."))
+
+    def _on_commit_elsewhere(self, published: list[Published]) -> None:
+        """As `_on_commit`, for what another node committed: that node logs, traces and counts it."""
+        self.feed.publish(published)
+        self.deliveries.wake(published)
 
     def _start_duties(self, group: TaskGroup) -> None:
         group.start_soon(forget_forever, self._store, self._watchman, self._retention_ms, self._ends)

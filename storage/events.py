@@ -130,6 +130,12 @@ def list_rows(tx: Transaction, after: int, limit: int, wanted: EventFilter = Eve
     return tx.query(sql, [after, *values, limit])
 
 
+def published_above(tx: Transaction, after: int, limit: int) -> list[Published]:
+    """Events above `after`, oldest first, without what they say: to wake whoever waits for them."""
+    sql = "SELECT cursor, shop, order_id, target, type FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?"
+    return [Published(*row) for row in tx.query(sql, (after, limit))]
+
+
 def cursor_before_newest(tx: Transaction, count: int, wanted: EventFilter = EventFilter()) -> int:
     """The cursor above which the `count` newest events of a filter are, 0 where there are fewer. Walks back over what
     lies between, as a reader of the whole feed would walk forward."""
