@@ -3,14 +3,15 @@ store.
 
 No index can be in the order of import and by situation, state, milestone and shop at once, and one on what each step
 changes would cost each step more than it is worth. So a page is put together of parts, each of which an index answers
-in order and which end with the page: the busy orders that fit, and for each place at rest that fits (the kept counts
-say which there are) the orders that stand there.
+in order and which end with the page: the busy orders that fit, and for each place at rest that fits the orders that
+stand there. The kept counts say which places there are. Where no busy order fits, which only a walk past all of them
+would show, they say that as well. They are as the transaction found them: a page is for one that only reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from storage.order_columns import COLUMNS, show_order, step_condition, type_condition
@@ -123,8 +124,8 @@ def _parts(tx: Transaction, after: int, limit: int, wanted: OrderFilter) -> list
     parts: list[_Condition] = []
     if wanted.is_gone:
         return [_part(tx, "orders_gone", "gone_at IS NOT NULL", after, _conditions(wanted), page)]
-    if wanted.situation != Situation.IDLE:
-        parts.append(_part(tx, "orders_busy", "situation <> 'idle'", after, _conditions(wanted), page))
+    if wanted.situation != Situation.IDLE and (busy := _busy_conditions(tx, wanted)) is not None:
+        parts.append(_part(tx, "orders_busy", "situation <> 'idle'", after, busy, page))
     if wanted.situation not in (None, Situation.IDLE) or wanted.wants_problem:
         return parts
     if wanted.updated_after is not None and _are_few(tx, wanted.updated_after):
@@ -145,6 +146,21 @@ def _part(
     return _Condition(sql, (*fits.values, *page.values))
 
 
+def _busy_conditions(tx: Transaction, wanted: OrderFilter) -> list[_Condition] | None:
+    """What busy orders that fit have in common; None where there are none."""
+    stands = _Condition.of_all([*_place_conditions(wanted), *_situation_conditions(wanted)])
+    sql = f"SELECT DISTINCT shop FROM order_counts WHERE orders > 0 AND situation <> 'idle' AND {stands.sql}"  # noqa: S608
+    shops = [row[0] for row in tx.query(sql, stands.values)]
+    if not shops:
+        return None
+    # an order that is walked past is compared with the name of each waiting shop: as few of them as will do
+    if wanted.situation == Situation.WAITING:
+        return _conditions(replace(wanted, waiting_shops=tuple(sorted({*wanted.waiting_shops}.intersection(shops)))))
+    if wanted.situation in HELD_UP and len(shops) < len(wanted.waiting_shops):
+        return [*_conditions(replace(wanted, waiting_shops=())), _one_of("shop", shops)]
+    return _conditions(wanted)
+
+
 def _are_few(tx: Transaction, updated_after: int) -> bool:
     """Whether few orders at rest changed since then."""
     sql = (
@@ -157,8 +173,7 @@ def _are_few(tx: Transaction, updated_after: int) -> bool:
 
 def _places_at_rest(tx: Transaction, wanted: OrderFilter) -> list[list[_Condition]]:
     """The conditions of each place at rest that has orders that fit."""
-    shop = _shop_conditions(wanted)
-    stands = _Condition.of_all([*shop, *_state_conditions(wanted), *_milestone_conditions(wanted)])
+    shop, stands = _shop_conditions(wanted), _Condition.of_all(_place_conditions(wanted))
     sql = f"SELECT DISTINCT state, milestone FROM order_counts WHERE situation = 'idle' AND {stands.sql}"  # noqa: S608
     passed: dict[str, list[str]] = {}
     for name, state in wanted.passed:
@@ -177,14 +192,25 @@ def _places_at_rest(tx: Transaction, wanted: OrderFilter) -> list[list[_Conditio
 
 
 def _conditions(wanted: OrderFilter) -> list[_Condition]:
-    conditions = [*_shop_conditions(wanted), *_state_conditions(wanted), *_milestone_conditions(wanted)]
+    conditions = _place_conditions(wanted)
     if wanted.reference is not None:
         conditions.append(_Condition("reference = ?", (wanted.reference,)))
     if wanted.is_gone:
         conditions.append(_Condition("gone_at IS NOT NULL"))
+    return conditions + _situation_conditions(wanted) + _problem_conditions(wanted) + _time_conditions(wanted)
+
+
+def _place_conditions(wanted: OrderFilter) -> list[_Condition]:
+    """Of the shop, and where in it an order stands: the kept counts have the same columns."""
+    return [*_shop_conditions(wanted), *_state_conditions(wanted), *_milestone_conditions(wanted)]
+
+
+def _situation_conditions(wanted: OrderFilter) -> list[_Condition]:
+    """As `_place_conditions`, of the situation."""
+    found = [_one_of("situation", [each.value for each in HAVE_PROBLEMS])] if wanted.wants_problem else []
     if wanted.situation is not None:
-        conditions.append(_situation_condition(wanted.situation, wanted.waiting_shops))
-    return conditions + _problem_conditions(wanted) + _time_conditions(wanted)
+        found.append(_situation_condition(wanted.situation, wanted.waiting_shops))
+    return found
 
 
 def _shop_conditions(wanted: OrderFilter) -> list[_Condition]:
@@ -201,10 +227,10 @@ def _time_conditions(wanted: OrderFilter) -> list[_Condition]:
 
 
 def _problem_conditions(wanted: OrderFilter) -> list[_Condition]:
-    """The situations first: they are in the index, the problem is not."""
+    """Behind those of the situation: that is in the index, the problem is not."""
     if not wanted.wants_problem:
         return []
-    found = [_one_of("situation", [each.value for each in HAVE_PROBLEMS]), _Condition("problem IS NOT NULL")]
+    found = [_Condition("problem IS NOT NULL")]
     if wanted.problem is not None:
         sql, value = type_condition(wanted.problem)
         found.append(_Condition(sql, (value,)))

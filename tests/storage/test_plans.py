@@ -17,6 +17,7 @@ from storage.deliveries import list_parked, parked_heads, parked_keys
 from storage.events import EventFilter, list_events
 from storage.order_search import OrderFilter, list_orders
 from storage.orders import count_attention, insert_order
+from storage.records import Situation
 from storage.sqlite.store import open_sqlite
 from storage.store import Store
 from storage.targets import pending_targets_among
@@ -79,10 +80,56 @@ BY_SEQ = "orders USING INTEGER PRIMARY KEY (rowid=?)"
 async def test_a_page_of_orders_is_found_by_index(tmp_path: Path, wanted: OrderFilter, parts: set[str]) -> None:
     async with open_sqlite(tmp_path / "s.db", NOW) as store:
         await store.write(lambda tx: [insert_order(tx, order(each), b"") for each in "12"])
+        for situation in (Situation.WAITING, Situation.BLOCKED):
+            await store.write(lambda tx, each=situation: insert_order(tx, order(each, situation=each), b""))  # type: ignore[misc]
         plans = await plans_of(store, lambda tx: list_orders(tx, 0, 9, wanted))
     used = {plan.removeprefix("SEARCH ") for plan in plans if " orders " in plan}
     assert not {plan for plan in used if plan.startswith("SCAN")}
     assert used == parts
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        OrderFilter(situation="blocked"),
+        OrderFilter(situation="queued", waiting_shops=("acme",)),
+        OrderFilter(situation="queued", shop="other"),
+        OrderFilter(situation="retrying"),
+        OrderFilter(situation="waiting", waiting_shops=("other",)),
+        OrderFilter(situation="queued", states=("SentOrder",)),
+        OrderFilter(situation="queued", milestone="shipped", passed=(("other", "CheckQueue"),)),
+        OrderFilter(situation="running", updated_after=NOW - 1),
+        OrderFilter(problem="rejected"),
+        OrderFilter(has_problem=True, shop="acme"),
+    ],
+    ids=str,
+)
+async def test_no_order_is_walked_past_where_none_fits(tmp_path: Path, wanted: OrderFilter) -> None:
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        await store.write(lambda tx: [insert_order(tx, order(each, situation=Situation.QUEUED), b"") for each in "12"])
+        plans = await plans_of(store, lambda tx: list_orders(tx, 0, 9, wanted))
+    assert plans
+    assert not [plan for plan in plans if " orders " in plan]
+
+
+async def test_an_order_is_compared_with_the_fewest_shops(tmp_path: Path) -> None:
+    paused = tuple(f"paused-{number}" for number in range(9))
+    asked: list[Sequence[Value]] = []
+
+    class Kept(Explained):
+        def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+            asked.append(parameters)
+            return Explained.query(self, sql, parameters)
+
+    def unit(tx: Transaction) -> list[list[str]]:
+        filters = [OrderFilter(situation=each, waiting_shops=paused) for each in ("queued", "waiting")]
+        return [[found.id for found in list_orders(Kept(tx), 0, 9, each)] for each in filters]
+
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        queued = [order(shop, shop=shop, situation=Situation.QUEUED) for shop in ("acme", paused[3])]
+        await store.write(lambda tx: [insert_order(tx, each, b"") for each in queued])
+        assert await store.read(unit) == [["acme"], [paused[3]]]
+    assert [sum(value in ("acme", *paused) for value in values) for values in asked[1::2]] == [1, 1]
 
 
 async def test_nothing_is_counted_to_show_what_there_is(tmp_path: Path) -> None:
