@@ -14,7 +14,7 @@
 #                 BENCH_ORDERS=10000,100000,1000000
 #   make peers    others' engines, which make bench measures beside ours: Restate, DBOS, Procrastinate
 #   make chaos    kills, faults, people and clocks against the daemon; a calm follows the storm of CHAOS_SECONDS.
-#                 CHAOS_KILLS is a maximum; CHAOS_ORDERS, CHAOS_SEED (docs/guarantees.md)
+#                 CHAOS_KILLS is a maximum; CHAOS_ORDERS, CHAOS_SEED, ENGINE=postgresql, NODES (docs/guarantees.md)
 #   make site     the documentation as a site, in site/; a dead link is an error
 #   make install  the command, as .venv/bin/fulfilld
 #   make lock     requirements/*.lock anew, after pyproject.toml changed; LOCK_ARGS=--upgrade for newer versions

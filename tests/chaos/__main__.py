@@ -25,6 +25,8 @@ settings, from the environment:
   CHAOS_KILLS    kills after which it ends earlier (default: one in three seconds)
   CHAOS_SEED     repeats what every actor decides (default: by chance, printed)
   CHAOS_ORDERS   orders of each shop at the beginning (default {Settings.orders})
+  ENGINE         sqlite (default) or postgresql: then the database fails, too
+  NODES          daemons on one database of PostgreSQL (default 3)
 
 exit codes: 0 every promise was kept, 1 one was broken, 2 a wrong argument or setting
 """

@@ -1,7 +1,8 @@
-"""After the storm: faults end, everybody is let go on, and the daemon has to come to rest by itself."""
+"""After the storm: faults end, everybody is let go on, and the daemons have to come to rest by itself."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,14 +34,15 @@ class Rest:
     rejected: list[dict[str, Any]]
 
 
-async def settle(world: World, nature: Nature, book: Book) -> Rest:
+async def settle(world: World, natures: Sequence[Nature], book: Book) -> Rest:
     """Ends everything that disturbs, waits until nothing moves, and reads what is there."""
     world.note("calm", "begins")
     world.sandbox.faults.set_rates({})
     set_mood(world, world.settings.rng("calm"), "good")
     world.absent.clear()
     world.write_config()
-    await nature.begin_again()
+    for nature in natures:
+        await nature.begin_again()
     try:
         with anyio.fail_after(PATIENCE_SECONDS):
             await _let_go_on(world)

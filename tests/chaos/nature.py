@@ -1,4 +1,4 @@
-"""What happens to the daemon and around it: kills, stops, freezes, clocks, reloads, and calls that go wrong."""
+"""What happens to the daemons and around them: kills, stops, freezes, clocks, reloads, and calls that go wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from orchestrator.checkpoints import POINTS
-from tests.chaos.world import PLATFORM_OF, SHOPS, World
+from tests.chaos.world import PLATFORM_OF, SHOPS, ChaosDaemon, World
 from tests.support.process import Unreachable
 
 HOUR_MS = 3_600_000
@@ -34,14 +34,18 @@ asker has given up is outside of what is promised (docs/guarantees.md)."""
 
 
 class Nature:
-    """Keeps the daemon alive, and ends or freezes it. One actor, so that at most one thing happens to the
+    """Keeps a daemon alive, and ends or freezes it. One actor for each, so that at most one thing happens to a
     process at a time."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.rng = world.settings.rng("nature")
-        self.kills = 0
+    def __init__(self, world: World, node: ChaosDaemon) -> None:
+        self.world, self.node = world, node
+        self.rng = world.settings.rng(f"nature {world.nodes.index(node)}")
         self._start_seconds = 0.0
+
+    @property
+    def kills(self) -> int:
+        """How often any of the daemons was killed."""
+        return self.world.did["nature kill"] + self.world.did["nature crash"]
 
     async def rage(self) -> None:
         """Until all kills are spent."""
@@ -52,11 +56,11 @@ class Nature:
             (3, self.freeze),
         ]
         weights = [weight for weight, _ in acts]
-        pause = self.world.settings.seconds / self.world.settings.kills / 2
+        pause = self.world.settings.seconds * len(self.world.nodes) / self.world.settings.kills / 2
         while self.kills < self.world.settings.kills:
             # A life has to be worth its start, which takes long where others use the machine too.
             await anyio.sleep(self.rng.uniform(0.1, 2) * max(pause, self._start_seconds))
-            if not self.world.daemon.is_running:  # a crash point that was armed long ago
+            if not self.node.is_running:  # a crash point that was armed long ago
                 await self.ended()
                 await self._start_somehow()
             act = self.rng.choices(acts, weights)[0][1]
@@ -64,24 +68,23 @@ class Nature:
 
     async def start(self, crash: str | None = None) -> None:
         """A life of the daemon, armed with a crash point or not; waits until it is ready or died."""
-        self.world.note("nature", "start", crash=crash)
-        self.world.daemon.is_ready = False
+        self._note("start", crash=crash)
+        self.node.is_ready = False
         began = time.monotonic()
-        self.world.daemon.start(crash)
+        self.node.start(crash)
         try:
-            await self.world.daemon.ready()
+            await self.node.ready()
             self._start_seconds = time.monotonic() - began
-            self.world.daemon.is_ready = True
+            self.node.is_ready = True
         except Unreachable:
             await self.ended()
 
     async def ended(self) -> None:
         """The end of a life that nobody asked for: only a crash point may cause it."""
-        code = await self.world.daemon.exited()
+        code = await self.node.exited()
         if code != _KILLED:
             self.world.broken("the daemon ends only when it is asked to", f"it ended with {code}")
-        self.kills += 1
-        self.world.note("nature", "crash")
+        self._note("crash")
 
     async def kill(self) -> None:
         """SIGKILL at a random moment."""
@@ -93,48 +96,52 @@ class Nature:
         """SIGKILL at a named point, if the work comes by there in time."""
         self._kill()
         await self.start(f"{self.rng.choice(POINTS)}:{self.rng.randint(1, 8)}")
-        if self.world.daemon.is_running:
+        if self.node.is_running:
             with anyio.move_on_after(_ARMED_SECONDS):
                 await self.ended()
-        if not self.world.daemon.is_running:
+        if not self.node.is_running:
             await self._start_somehow()
 
     async def begin_again(self) -> None:
         """A life without a crash point ahead, whatever was before."""
-        if self.world.daemon.is_running:
+        if self.node.is_running:
             await self.kill()
         else:
             await self._start_somehow()
 
     async def stop(self) -> None:
         """SIGTERM and a drain, or the impatient second signal."""
-        self.world.note("nature", "stop")
-        self.world.daemon.is_ready = False
-        assert self.world.daemon.process is not None
-        self.world.daemon.process.send_signal(self.rng.choice((signal.SIGTERM, signal.SIGINT)))
+        self._note("stop")
+        self.node.is_ready = False
+        assert self.node.process is not None
+        self.node.process.send_signal(self.rng.choice((signal.SIGTERM, signal.SIGINT)))
         is_impatient = self.rng.random() < 0.3
         if is_impatient:
             await anyio.sleep(self.rng.uniform(0, 0.3))
-            self.world.daemon.process.send_signal(signal.SIGTERM)
-        code = await self.world.daemon.exited()
+            self.node.process.send_signal(signal.SIGTERM)
+        code = await self.node.exited()
         if code != 0 and not is_impatient:
             self.world.broken("a drain ends with exit code 0", f"it ended with {code}")
         await self._start_somehow()
 
     def _kill(self) -> None:
-        self.kills += 1
-        self.world.note("nature", "kill")
-        self.world.daemon.kill()
+        self._note("kill")
+        self.node.kill()
 
     async def _start_somehow(self) -> None:
-        while not self.world.daemon.is_running:
+        while not self.node.is_running:
             await self.start()
+
+    def _note(self, did: str, **words: object) -> None:
+        if len(self.world.nodes) > 1:
+            words = {"node": self.node.name, **words}
+        self.world.note("nature", did, **words)
 
     async def freeze(self) -> None:
         """The whole process stands still, longer than a call may take or not."""
         seconds = self.rng.choice((0.2, 1.0, 4.0))
-        self.world.note("nature", "freeze", seconds=seconds)
-        process = self.world.daemon.process
+        self._note("freeze", seconds=seconds)
+        process = self.node.process
         assert process is not None
         process.send_signal(signal.SIGSTOP)
         try:
@@ -153,7 +160,7 @@ def _expire(world: World, shop: str) -> bool:
 
 
 async def changes(world: World) -> None:
-    """The time of day, the shops of the config and their keys change, whatever the daemon does just then."""
+    """The time of day, the shops of the config and their keys change, whatever the daemons do just then."""
     rng = world.settings.rng("changes")
     while True:
         await anyio.sleep(rng.uniform(0.5, 4))
@@ -167,8 +174,8 @@ async def changes(world: World) -> None:
 
 
 def set_clock(world: World, rng: random.Random) -> None:
-    """The time of day is another one."""
-    world.daemon.offset.ms = offset = rng.choice(_STEPS_MS)
+    """The time of day is another one, for one of the daemons."""
+    rng.choice(world.nodes).offset.ms = offset = rng.choice(_STEPS_MS)
     world.note("nature", "set_clock", seconds=offset // 1000)
 
 
@@ -194,9 +201,10 @@ async def change_keys(world: World, rng: random.Random) -> None:
 def reload(world: World) -> None:
     """Writes the config as it should be now, and SIGHUP; a daemon that is not ready reads it by itself."""
     world.write_config()
-    if world.daemon.is_ready and world.daemon.process is not None:
-        world.daemon.process.send_signal(signal.SIGHUP)
-        world.note("nature", "reload")
+    for node in world.nodes:
+        if node.is_ready and node.process is not None:
+            node.process.send_signal(signal.SIGHUP)
+            world.note("nature", "reload")
 
 
 async def weather(world: World) -> None:

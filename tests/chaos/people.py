@@ -131,11 +131,11 @@ async def typists(world: World) -> None:
                 *([word, rng.choice(SHOPS)] for word in ("pause", "resume", "sync")),
             )
         )
-        await _type(world, words)
+        await _type(world, rng, words)
 
 
-async def _type(world: World, words: list[str]) -> None:
-    command = [sys.executable, "-m", "orchestrator", "--socket", str(world.daemon.socket), *words]
+async def _type(world: World, rng: random.Random, words: list[str]) -> None:
+    command = [sys.executable, "-m", "orchestrator", "--socket", str(world.any_node(rng).socket), *words]
     done = await anyio.run_process(command, check=False, stdin=subprocess.DEVNULL)
     world.note("typist", words[0], words=" ".join(words[1:]), code=done.returncode)
     if done.returncode not in _CODES or b"Traceback" in done.stderr:

@@ -88,7 +88,7 @@ async def by_stream(world: World, feed: Feed) -> None:
     """Server-sent events, resumed from the last one whenever the stream ends."""
     while True:
         await anyio.sleep(0.05)
-        connector = aiohttp.UnixConnector(str(world.daemon.socket))
+        connector = aiohttp.UnixConnector(str(world.any_node().socket))
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(feed.after("stream"))}
         try:
             async with (

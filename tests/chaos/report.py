@@ -18,14 +18,15 @@ def figures(world: World, book: Book, rest: Rest | None) -> list[str]:
     ledger, did = world.sandbox.ledger.summary(), world.did
     statuses = Counter(each["status"] for each in rest.targets.values()) if rest else Counter()
     problems = Counter(each.problem for each in book.wanted if each.problem)
-    kills = did["nature kill"] + did["nature crash"]
+    lives, kills = sum(node.starts for node in world.nodes), did["nature kill"] + did["nature crash"]
     people = {"merchant": "edits at the platforms", "operator": "operations by API", "typist": "commands"}
     lines = [
         (
-            f"seconds {time.monotonic() - world.began:.0f}, lives {world.daemon.starts}, kills {kills} "
+            f"seconds {time.monotonic() - world.began:.0f}, lives {lives}, kills {kills} "
             f"({did['nature crash']} at named points), stops {did['nature stop']}, freezes {did['nature freeze']}, "
             f"clock steps {did['nature set_clock']}, reloads {did['nature reload']}"
         ),
+        *_outages(world),
         (
             f"calls {ledger['calls']}, effects {ledger['effects']}, faults {sum(ledger['by_fault'].values())} "
             f"{_listed(ledger['by_fault'])}"
@@ -45,6 +46,15 @@ def figures(world: World, book: Book, rest: Rest | None) -> list[str]:
             f"({len(world.receiver.taken)} taken)"
         )
     return lines
+
+
+def _outages(world: World) -> list[str]:
+    if world.servers is None:
+        return []
+    did = world.did
+    cuts = f"cut off {did['network cut']}, in silence {did['network silence']}"
+    database = f"restarted {did['database restart']}, failed over {did['database fail_over']}"
+    return [f"nodes {len(world.nodes)}, {cuts}; database {database}"]
 
 
 def _listed(counts: dict[str, int] | Counter[str] | Counter[str | None]) -> str:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from tests.chaos import erp, nature, people, readers
+from tests.chaos import erp, nature, outages, people, readers
 from tests.chaos.calm import settle
 from tests.chaos.judge import judge
 from tests.chaos.remains import inspect
 from tests.chaos.report import figures, keep, verdict
+from tests.chaos.servers import Servers, running_servers
 from tests.chaos.settings import Settings
+from tests.chaos.tenancy import names, tenancy
 from tests.chaos.world import ChaosDaemon, World
 from tests.push.erp import running_erp
 from tests.support.shopify_sender import free_port
+from tests.support.ways import Way, serving
 
 _ERP_WORKERS = 4
 
@@ -25,15 +28,22 @@ _ERP_WORKERS = 4
 async def run(settings: Settings, folder: Path) -> tuple[World, list[str]]:
     """One run in `folder`; the world with its findings, and the report."""
     async with _world(settings, folder) as world:
-        storm, book, feed = nature.Nature(world), erp.Book(world), readers.Feed(world)
+        storms = [nature.Nature(world, node) for node in world.nodes]
+        book, feed = erp.Book(world), readers.Feed(world)
         rest = None
         try:
             world.write_config()
-            await storm.start()
-            await _rage(world, storm, book, feed)
-            rest = await settle(world, storm, book)
-            if await world.daemon.terminate() != 0:
-                world.broken("a drain ends with exit code 0", "the last one did not")
+            await storms[0].start()
+            if world.servers is not None:
+                world.servers.audit()
+            await _rage(world, storms, book, feed)
+            rest = await settle(world, storms, book)
+            if world.servers is not None:
+                calls, leases = world.sandbox.ledger.calls(), world.servers.leases()
+                world.findings += tenancy(calls, leases, names(world.sandbox))
+            for node in world.nodes:
+                if await node.terminate() != 0:
+                    world.broken("a drain ends with exit code 0", f"the last one of {node.name} did not")
             world.findings += judge(world, book, feed, rest)
             world.findings += inspect(world, rest)
         finally:
@@ -42,7 +52,7 @@ async def run(settings: Settings, folder: Path) -> tuple[World, list[str]]:
         return world, lines
 
 
-async def _rage(world: World, storm: nature.Nature, book: erp.Book, feed: readers.Feed) -> None:
+async def _rage(world: World, storms: Sequence[nature.Nature], book: erp.Book, feed: readers.Feed) -> None:
     with anyio.move_on_after(world.settings.seconds):
         async with anyio.create_task_group() as group:
             for read in (readers.by_page, readers.by_long_poll, readers.by_stream, readers.by_consumer):
@@ -58,7 +68,13 @@ async def _rage(world: World, storm: nature.Nature, book: erp.Book, feed: reader
                 group.start_soon(act, world)
             for number in range(_ERP_WORKERS):
                 group.start_soon(erp.submit, world, book, number)
-            await storm.rage()
+            if world.servers is not None:
+                group.start_soon(outages.database, world, world.servers)
+                for node in world.nodes:
+                    group.start_soon(outages.network, world, node)
+            async with anyio.create_task_group() as raging:
+                for storm in storms:
+                    raging.start_soon(storm.rage)
             group.cancel_scope.cancel()
 
 
@@ -67,10 +83,33 @@ async def _world(settings: Settings, folder: Path) -> AsyncIterator[World]:
     sandbox = Sandbox(
         SandboxSettings(orders=settings.orders, seed=settings.seed, latency_ms=5, stall_seconds=5, throttle_seconds=1)
     )
-    async with running_erp() as receiver, sandbox.running():
-        daemon = ChaosDaemon(folder)
+    async with running_erp() as receiver, sandbox.running(), _nodes(settings, folder) as (nodes, servers):
+        world = World(settings, folder, sandbox, nodes, receiver, nodes[0].webhook_port, servers)
+        world.balancer = settings.rng("balancer")
+        async with AsyncExitStack() as stack:
+            if len(nodes) > 1:
+                before = Way(lambda: anyio.connect_tcp("127.0.0.1", world.any_node().webhook_port))
+                await stack.enter_async_context(serving(before))
+                world.webhook_port = before.port
+            yield world
+
+
+@asynccontextmanager
+async def _nodes(settings: Settings, folder: Path) -> AsyncIterator[tuple[list[ChaosDaemon], Servers | None]]:
+    """The daemons, and the database under them where it is a server."""
+    async with AsyncExitStack() as stack:
+        servers = None
+        if settings.engine == "sqlite":
+            nodes = [ChaosDaemon(folder, free_port())]
+        else:
+            servers = await stack.enter_async_context(running_servers(settings.nodes))
+            nodes = [
+                ChaosDaemon(folder / f"node{number}", free_port(), servers.storage(number), servers.ways[number])
+                for number in range(settings.nodes)
+            ]
         try:
-            yield World(settings, folder, sandbox, daemon, receiver, free_port())
+            yield nodes, servers
         finally:
-            if daemon.is_running:
-                daemon.kill()
+            for node in nodes:
+                if node.is_running:
+                    node.kill()

@@ -1,4 +1,4 @@
-"""How long and how hard a run is, and from which seed: from the environment."""
+"""How long and how hard a run is, on what, and from which seed: from the environment."""
 
 from __future__ import annotations
 
@@ -9,28 +9,39 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 Number = TypeVar("Number", int, float)
+ENGINES = ("sqlite", "postgresql")
 _MOST = 1_000_000
+_SEVERAL = 3
 
 
 @dataclass(frozen=True)
 class Settings:
     """The storm ends after `seconds` or with the last of `kills`, whatever comes first; the calm comes on top.
 
-    `orders`: of each shop at the beginning.
+    `orders`: of each shop at the beginning. `nodes`: daemons on one store, several on PostgreSQL alone.
     """
 
     seconds: float = 60
     kills: int = 20
     seed: int = 1
     orders: int = 8
+    engine: str = "sqlite"
+    nodes: int = 1
 
     @classmethod
     def of(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """`CHAOS_SECONDS`, `CHAOS_KILLS`, `CHAOS_SEED` (else one by chance), `CHAOS_ORDERS`. Raises ValueError."""
+        """`CHAOS_SECONDS`, `CHAOS_KILLS`, `CHAOS_SEED` (else one by chance), `CHAOS_ORDERS`, `ENGINE`, `NODES`. Raises
+        ValueError."""
+        engine = environ.get("ENGINE") or cls.engine
+        if engine not in ENGINES:
+            raise ValueError(f"ENGINE={engine} is none of {', '.join(ENGINES)}")
+        nodes = _number(environ, "NODES", int, cls.nodes if engine == "sqlite" else _SEVERAL)
+        if nodes < 1 or (nodes > 1 and engine == "sqlite"):
+            raise ValueError(f"NODES={nodes}: one node on SQLite, one or more on PostgreSQL (ENGINE=postgresql)")
         seconds = _number(environ, "CHAOS_SECONDS", float, cls.seconds)
         kills = _number(environ, "CHAOS_KILLS", int, max(1, round(seconds / 3)))
         seed = _number(environ, "CHAOS_SEED", int, random.SystemRandom().randrange(1_000_000))
-        return cls(seconds, kills, seed, _number(environ, "CHAOS_ORDERS", int, cls.orders))
+        return cls(seconds, kills, seed, _number(environ, "CHAOS_ORDERS", int, cls.orders), engine, nodes)
 
     def rng(self, actor: str) -> random.Random:
         """An actor's own chance, so that what one decides does not depend on how often others were asked."""
@@ -40,7 +51,8 @@ class Settings:
     def command(self) -> str:
         """What repeats the run."""
         seconds = f"CHAOS_SECONDS={self.seconds:g} CHAOS_KILLS={self.kills}"
-        return f"CHAOS_SEED={self.seed} {seconds} CHAOS_ORDERS={self.orders} make chaos"
+        where = "" if self.engine == "sqlite" else f" ENGINE={self.engine} NODES={self.nodes}"
+        return f"CHAOS_SEED={self.seed} {seconds} CHAOS_ORDERS={self.orders} make chaos{where}"
 
 
 def _number(environ: Mapping[str, str], name: str, kind: type[Number], default: Number) -> Number:

@@ -1,5 +1,6 @@
 """The daemon with a clock that can be set: `python -m tests.chaos.stepped --config FILE run` is `fulfilld` whose time
-is off by the milliseconds that `$CHAOS_CLOCK` holds, at any moment.
+is off by the milliseconds that `$CHAOS_CLOCK` holds, at any moment. To the platforms it calls itself by the id of its
+process.
 
 The product has no such switch. Only what the daemon takes for the time of day is moved; what it measures with (the
 monotonic clock) is not, as when a person or NTP sets the machine's clock.
@@ -38,6 +39,8 @@ class Offset:
 
 def main() -> None:
     """Runs the command line of `fulfilld` under the moved clock."""
+    import aiohttp.client_reqrep
+
     import orchestrator.daemon
     from orchestrator.cli.app import main as run
     from orchestrator.clock import Clock
@@ -45,6 +48,7 @@ def main() -> None:
     offset = Offset(Path(os.environ["CHAOS_CLOCK"]))
     clock = Clock(lambda: time.time_ns() // 1_000_000 + offset.ms)
     orchestrator.daemon.Clock = lambda: clock  # type: ignore[attr-defined,assignment,misc]
+    aiohttp.client_reqrep.SERVER_SOFTWARE = f"node/{os.getpid()}"  # type: ignore[attr-defined]
     run()
 
 

@@ -1,4 +1,4 @@
-"""Calls to the daemon's socket, each answer held against what the API promises of all of them."""
+"""Calls to a daemon's socket, each answer held against what the API promises of all of them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ async def call(
     headers: Mapping[str, str] | None = None,
     seconds: int = 20,
 ) -> Answer:
-    """One call. Raises Unreachable when no whole answer came; a 5xx that is not promised is a finding."""
-    connector = aiohttp.UnixConnector(str(world.daemon.socket))
+    """One call, at any node. Raises Unreachable when no whole answer came; a 5xx that is not promised is a finding."""
+    connector = aiohttp.UnixConnector(str(world.any_node().socket))
     try:
         async with (
             aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=seconds)) as session,

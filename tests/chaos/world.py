@@ -1,22 +1,25 @@
-"""What all actors of a run share: the platforms, the daemon, the ERP's receiver, and the record of what happened."""
+"""What all actors of a run share: the platforms, the daemons, the ERP's receiver, and the record of what happened."""
 
 from __future__ import annotations
 
 import json
 import random
+import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.sandbox.ledger import Call
 from orchestrator.sandbox.server import Sandbox
+from tests.chaos.servers import Servers
 from tests.chaos.settings import Settings
 from tests.chaos.stepped import Offset
 from tests.push.erp import SECRET, Erp
 from tests.support.process import DaemonProcess
+from tests.support.ways import Way
 
 PLATFORM_OF = {"acme": "selldone", "cs": "cloudsuite", "xs": "xsale", "shopy": "shopify", "woo": "woocommerce"}
 SHOPS = tuple(PLATFORM_OF)
@@ -55,29 +58,46 @@ class Edit:
 
 
 class ChaosDaemon(DaemonProcess):
-    """The daemon under a clock that can be set."""
+    """A daemon under a clock that can be set. `webhook_port`: where it takes webhooks in; `ways`: its ways to the
+    database."""
 
     program = ("-m", "tests.chaos.stepped")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, webhook_port: int = 0, storage: Mapping[str, Any] | None = None, ways: Sequence[Way] = ()
+    ) -> None:
+        folder.mkdir(exist_ok=True)
         super().__init__(folder)
+        self.webhook_port, self.ways = webhook_port, ways
+        self.storage = storage or self.storage
+        self.name = folder.name
+        self.lives: list[int] = []
+        """The ids of its processes, one after the other."""
         self.errors = folder / "daemon.log"
-        self.variables = {"CHAOS_CLOCK": str(folder / "clock")}
+        self.variables = {"CHAOS_CLOCK": str(folder / "clock"), "XDG_STATE_HOME": str(folder / "state")}
         self.offset = Offset(folder / "clock")
         self.is_ready = False
         """Whether this life was ready: before, a process does not know SIGHUP."""
 
+    def start(self, *arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        """As any daemon's."""
+        process = super().start(*arguments, **options)
+        self.lives.append(process.pid)
+        return process
+
 
 @dataclass
 class World:
-    """One run. `did` counts what was done; `journal` has it with its time, for the report."""
+    """One run. `nodes`: daemons on one store; `servers`: what that is on, where it is PostgreSQL. `did` counts what was
+    done; `journal` has it with its time, for the report."""
 
     settings: Settings
     folder: Path
     sandbox: Sandbox
-    daemon: ChaosDaemon
+    nodes: Sequence[ChaosDaemon]
     receiver: Erp
     webhook_port: int
+    servers: Servers | None = None
     began: float = field(default_factory=time.monotonic)
     absent: set[str] = field(default_factory=set)
     """Shops that are not in the config just now."""
@@ -90,6 +110,8 @@ class World:
     """Orders with unreadable payloads."""
     secrets: set[str] = field(default_factory=lambda: {SECRET})
     """Everything that must show nowhere."""
+    balancer: random.Random = field(default_factory=random.Random)
+    """Chooses the node of a call, where its caller does not."""
 
     def note(self, actor: str, did: str, **words: object) -> None:
         """Keeps what somebody did."""
@@ -125,22 +147,32 @@ class World:
         shop = rng.choice(SHOPS)
         return Ref(shop, rng.choice([each for each in self.orders(shop) if Ref(shop, each) not in self.garbage]))
 
+    def any_node(self, rng: random.Random | None = None) -> ChaosDaemon:
+        """One of the daemons that run, where one does: whom a load balancer would ask."""
+        running = [node for node in self.nodes if node.is_running]
+        return (rng or self.balancer).choice(running or self.nodes)
+
     def write_config(self) -> None:
         """The config of now: the platforms' keys of now, without the shops that left."""
+        for node in self.nodes:
+            self._write_config(node)
+
+    def _write_config(self, node: ChaosDaemon) -> None:
         config = self.sandbox.config()
         self.secrets |= set(_secrets(config["shops"]))
         shops = {name: {**shop, **_PACE} for name, shop in config["shops"].items() if name not in self.absent}
         urls = {"orders_url": self.receiver.url(), "products_url": self.receiver.url("/products")}
         config |= {
+            "storage": dict(node.storage),
             "shops": shops,
-            "webhooks": {"port": self.webhook_port, "public_url": f"http://127.0.0.1:{self.webhook_port}"},
+            "webhooks": {"port": node.webhook_port, "public_url": f"http://127.0.0.1:{self.webhook_port}"},
             "delivery": {**urls, "secret": SECRET, "max_wait_seconds": 0.5, "timeout_seconds": 3},
             "drain_seconds": 5,
             "log": {"level": "info", "format": "json"},
         }
-        beside = self.folder / "config.new"
+        beside = node.folder / "config.new"
         beside.write_text(json.dumps(config, indent=1))
-        beside.replace(self.folder / "config.json")
+        beside.replace(node.folder / "config.json")
 
 
 _SECRET_KEYS = {"token", "client_secret", "consumer_secret", "password", "webhook_secret", "refresh_token"}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.sqlite.store import open_sqlite
@@ -17,9 +20,12 @@ from tests.chaos.erp import Book, Wish
 from tests.chaos.readers import Feed
 from tests.chaos.remains import inspect
 from tests.chaos.run import run
+from tests.chaos.servers import Lease
 from tests.chaos.settings import Settings
+from tests.chaos.tenancy import names, tenancy
 from tests.chaos.world import ChaosDaemon, Finding, Ref, World
 from tests.push.erp import SECRET, Delivered, Erp
+from tests.support.ways import Way, serving
 
 NOTHING = Rest(missed=[], orders=[], events=[], targets={}, status={}, rejected=[])
 
@@ -34,7 +40,7 @@ async def test_a_short_storm_breaks_nothing(tmp_path: Path) -> None:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    return World(Settings(), tmp_path, Sandbox(SandboxSettings(orders=0)), ChaosDaemon(tmp_path), Erp(), 0)
+    return World(Settings(), tmp_path, Sandbox(SandboxSettings(orders=0)), [ChaosDaemon(tmp_path)], Erp(), 0)
 
 
 def invariants(findings: Iterator[Finding]) -> list[str]:
@@ -142,12 +148,65 @@ def test_orders_that_were_never_imported_are_found(world: World) -> None:
 async def test_secrets_and_tracebacks_in_what_is_left_are_found(world: World, tmp_path: Path) -> None:
     async with open_sqlite(tmp_path / "fulfilld.db", 0):
         pass
-    world.daemon.errors.write_text(f"Traceback (most recent call last)\nsent with {SECRET}\n")
+    world.nodes[0].errors.write_text(f"Traceback (most recent call last)\nsent with {SECRET}\n")
     assert invariants(inspect(world, NOTHING)) == ["the log has no traceback", "no secret shows"]
 
 
 async def test_counts_that_are_off_are_found_in_what_is_left_and_in_the_log(world: World, tmp_path: Path) -> None:
     async with open_sqlite(tmp_path / "fulfilld.db", 0) as store:
         await store.write(lambda tx: tx.execute("INSERT INTO target_counts VALUES ('acme', 1)"))
-    world.daemon.errors.write_text('{"event": "counts.corrected"}\n')
+    world.nodes[0].errors.write_text('{"event": "counts.corrected"}\n')
     assert invariants(inspect(world, NOTHING)) == ["what is counted is right"] * 2
+
+
+def seen(world: World, *agents: int) -> None:
+    """Steps of one shop, each by one node, a second apart."""
+    for number, node in enumerate(agents, 1):
+        call = world.sandbox.ledger.begin("selldone", "12345", "1", "confirm", "PUT", "/", agent=f"node/{node}")
+        call.at_ms = number * 1000
+        world.sandbox.ledger.end(call, 200)
+
+
+@pytest.mark.parametrize(
+    ("agents", "found"),
+    [
+        ([1, 1, 2, 2], 0),
+        ([1, 2, 2, 1], 0),  # it had the shop again by then
+        ([1, 2, 1, 2], 1),  # it was overtaken, and had it again later only
+        ([2, 2], 2),  # too early
+        ([1, 3], 1),  # it never had the shop
+    ],
+)
+def test_a_shop_that_two_nodes_drive_at_once_is_found(world: World, agents: list[int], found: int) -> None:
+    seen(world, *agents)
+    begins = [(0, "host:1"), (None, None), (1900 if agents[0] == 1 else 2900, "host:2"), (3900, "host:1")]
+    leases = [Lease(at or 0, "acme", holder, epoch) for epoch, (at, holder) in enumerate(begins, 1)]
+    assert len(list(tenancy(world.sandbox.ledger.calls(), leases, names(world.sandbox)))) == found
+
+
+async def test_a_way_that_is_cut_or_silent_says_so_or_nothing() -> None:
+    async def answer(client: SocketStream) -> None:
+        async with client:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                while True:
+                    await client.send(await client.receive())
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)
+    way = Way(lambda: anyio.connect_tcp("127.0.0.1", port))
+    async with anyio.create_task_group() as group, listener, serving(way):
+        group.start_soon(listener.serve, answer)
+        async with await anyio.connect_tcp("127.0.0.1", way.port) as client:
+            await client.send(b"a")
+            assert await client.receive() == b"a"
+            way.silence()
+            await client.send(b"b")
+            with anyio.move_on_after(0.05) as waited:
+                await client.receive()
+            assert waited.cancelled_caught
+            way.open()
+            assert await client.receive() == b"b"
+            way.cut()
+            with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await client.receive()
+        group.cancel_scope.cancel()

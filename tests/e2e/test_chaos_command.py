@@ -32,7 +32,14 @@ def test_an_unknown_argument_is_refused(argument: str, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("CHAOS_SECONDS", "soon"), ("CHAOS_KILLS", "1.5"), ("CHAOS_SEED", "-1"), ("CHAOS_ORDERS", "nan")],
+    [
+        ("CHAOS_SECONDS", "soon"),
+        ("CHAOS_KILLS", "1.5"),
+        ("CHAOS_SEED", "-1"),
+        ("CHAOS_ORDERS", "nan"),
+        ("ENGINE", "mysql"),
+        ("NODES", "2"),
+    ],
 )
 def test_a_wrong_setting_is_refused_with_its_name_and_value(
     name: str, value: str, capsys: pytest.CaptureFixture[str]
@@ -47,3 +54,6 @@ def test_settings_come_from_the_environment() -> None:
     given = {"CHAOS_SECONDS": "2.5", "CHAOS_KILLS": "0", "CHAOS_SEED": "9", "CHAOS_ORDERS": "4"}
     assert settings_of([], given) == Settings(2.5, 0, 9, 4)
     assert settings_of([], {"CHAOS_SEED": "9", "CHAOS_KILLS": ""}) == Settings(seed=9)
+    several = settings_of([], {"CHAOS_SEED": "9", "ENGINE": "postgresql"})
+    assert several == Settings(seed=9, engine="postgresql", nodes=3)
+    assert several.command.endswith("make chaos ENGINE=postgresql NODES=3")
