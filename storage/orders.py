@@ -1,29 +1,19 @@
-"""Orders: one row each, saved whole and fenced by their version; payloads apart."""
+"""Orders: one row each, saved whole and fenced by their version; payloads apart (`payloads`), and what is due
+(`due_orders`)."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
-
-import structlog
+from typing import NamedTuple
 
 from storage.counts import correct_counts
 from storage.errors import StaleLease, StoreError
 from storage.order_columns import COLUMNS, dump_intent, dump_problem, load_intent, read_order, show_order
-from storage.packing import Damaged, pack_all, unpack
-from storage.records import Json, Kept, Order, Problem, Situation, changed
-from storage.text import dump_json, dump_large, load_json
+from storage.payloads import Received, write_payloads
+from storage.records import Json, Order, Problem, Situation, changed
+from storage.text import dump_json
 from storage.transaction import Row, Transaction, Value
-
-log = structlog.get_logger()
-
-LONGEST_WAIT_MS = 86_400_000
-"""No order is postponed for longer than that, whatever the config says."""
-
-CONTENT_VERSION = 2
-"""The form of content that is kept now: a member that the platform does not give is left out of it."""
 
 _FAR_MS = 2**62
 
@@ -52,11 +42,6 @@ SAVE_SELDOM = (
 )
 """Writes a `seldom_row`."""
 
-_KEPT = "SELECT payload, content, packed, words"
-_OF_ORDER = (
-    "FROM payloads LEFT JOIN dictionaries ON dictionaries.id = payloads.dictionary"
-    " WHERE payloads.shop = ? AND payloads.id = ?"
-)
 
 SELDOM = frozenset(
     {
@@ -141,10 +126,10 @@ def insert_orders(tx: Transaction, new: Sequence[NewOrder]) -> list[Order]:
     if not new:
         return []
     seqs = tx.insert_many(_INSERT, [_new_row(order) for order, _, _ in new])
-    _write_payloads(
+    write_payloads(
         tx,
         new[0].order.shop,
-        [_Payload(order.id, order.imported_at, payload, content, order.observed_at) for order, payload, content in new],
+        [Received(order.id, order.imported_at, payload, content, order.observed_at) for order, payload, content in new],
     )
     found = []
     for seq, (order, _, _) in zip(seqs, new, strict=True):
@@ -200,154 +185,6 @@ def touch_order(tx: Transaction, seq: int, observed_at: int, now_ms: int = _FAR_
         "UPDATE orders SET observed_at = ? WHERE seq = ? AND (observed_at < ? OR observed_at > ?)",
         (observed_at, seq, observed_at, now_ms),
     )
-
-
-def save_payload(
-    tx: Transaction,
-    shop: str,
-    order: str,
-    payload: bytes,
-    now_ms: int,
-    content: dict[str, Json] | None = None,
-    read_at: int | None = None,
-) -> None:
-    """Keeps the newest payload byte for byte, with the content of the observation that began at `read_at`."""
-    _write_payloads(tx, shop, [_Payload(order, now_ms, payload, content, read_at)])
-
-
-class _Payload(NamedTuple):
-    order: str
-    received_at: int
-    payload: bytes
-    content: dict[str, Json] | None
-    read_at: int | None
-
-
-def _write_payloads(tx: Transaction, shop: str, payloads: Sequence[_Payload]) -> None:
-    texts = [None if each.content is None else dump_large(each.content) for each in payloads]
-    packed = pack_all(tx, shop, [(each.payload, text) for each, text in zip(payloads, texts, strict=True)])
-    values: list[Value] = []
-    for each, text, (data, dictionary) in zip(payloads, texts, packed, strict=True):
-        version = None if text is None else CONTENT_VERSION
-        values += (shop, each.order, each.received_at, b"", data, dictionary, each.read_at, version)
-    places = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * len(payloads))
-    tx.execute(
-        "INSERT INTO payloads (shop, id, received_at, payload, packed, dictionary, read_at, content_version)"  # noqa: S608
-        f" VALUES {places}"
-        " ON CONFLICT (shop, id) DO UPDATE SET received_at = excluded.received_at, payload = excluded.payload,"
-        " content = NULL, packed = excluded.packed, dictionary = excluded.dictionary, read_at = excluded.read_at,"
-        " content_version = excluded.content_version",
-        values,
-    )
-
-
-def get_kept(tx: Transaction, shop: str, order: str) -> Kept | None:
-    """The content of an order as it was last observed; None for one that has no payload. What is damaged counts as kept
-    by an older version: the next observation keeps it anew."""
-    rows = tx.query(f"{_KEPT}, read_at, received_at, content_version {_OF_ORDER}", (shop, order))
-    if not rows:
-        return None
-    *kept, read_at, received_at, version = rows[0]
-    unpacked = _unpacked(shop, order, kept)
-    if unpacked is None:
-        return Kept(None, read_at, received_at, is_exact=False)
-    _, content = unpacked
-    is_exact = version is not None and version >= CONTENT_VERSION
-    return Kept(None if content is None else load_json(content), read_at, received_at, is_exact)
-
-
-def get_payload(tx: Transaction, shop: str, order: str) -> bytes | None:
-    """The payload as it was received; None where none is kept, or it is damaged."""
-    rows = tx.query(f"{_KEPT} {_OF_ORDER}", (shop, order))
-    unpacked = _unpacked(shop, order, rows[0]) if rows else None
-    return None if unpacked is None else unpacked[0]
-
-
-def _unpacked(shop: str, order: str, row: Sequence[Any]) -> tuple[bytes, str | None] | None:
-    """Payload and content, of a row from before they were packed as well; None where they are damaged. One order must
-    not hold up those who read the feed or the list, so it is the log that says so."""
-    payload, content, packed, words = row
-    if packed is None:
-        return bytes(payload), content
-    try:
-        return unpack(packed, words)
-    except Damaged as damage:
-        remedy = f"check the disk; `{shlex.join(('fulfilld', 'refresh', shop, order))}` keeps it anew"
-        log.error("payload.damaged", shop=shop, order=order, detail=str(damage), remedy=remedy)
-        return None
-
-
-def due_orders(tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int = LONGEST_WAIT_MS) -> list[Order]:
-    """The shop's orders that are due now, longest due first. Raises DamagedRow.
-
-    None waits longer than `longest_ms`: one that is due later than that was put off by a clock that was ahead.
-    """
-    return list(map(read_order, _due(tx, COLUMNS, shop, now_ms, limit, longest_ms)))
-
-
-def due_ids(tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int = LONGEST_WAIT_MS) -> list[str]:
-    """The ids of those that `due_orders` reads."""
-    return [row[0] for row in _due(tx, "id", shop, now_ms, limit, longest_ms)]
-
-
-def _due(tx: Transaction, columns: str, shop: str, now_ms: int, limit: int, longest_ms: int) -> list[Row]:
-    select = f"SELECT {columns} FROM orders WHERE shop = ? AND due_at"  # noqa: S608
-    rows = tx.query(f"{select} <= ? ORDER BY due_at LIMIT ?", (shop, now_ms, limit))
-    if len(rows) < limit:
-        rows += tx.query(
-            f"{select} > ? ORDER BY due_at LIMIT ?",
-            (shop, now_ms + longest_ms, limit - len(rows)),
-        )
-    return rows
-
-
-def next_due_at(tx: Transaction, shop: str, after: int) -> int | None:
-    """When the shop's next order falls due after `after`, None if none does."""
-    rows = tx.query("SELECT min(due_at) FROM orders WHERE shop = ? AND due_at > ?", (shop, after))
-    return None if rows[0][0] is None else int(rows[0][0])
-
-
-def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
-    """Orders whose call was out: after a restart these are read before anything is sent again. Raises DamagedRow."""
-    sql = f"SELECT {COLUMNS} FROM orders WHERE shop = ? AND intent IS NOT NULL"  # noqa: S608
-    return [read_order(row) for row in tx.query(sql, (shop,))]
-
-
-def ids_with_intent(tx: Transaction, shop: str) -> list[str]:
-    """The ids of those that `orders_with_intent` reads."""
-    return [row[0] for row in tx.query("SELECT id FROM orders WHERE shop = ? AND intent IS NOT NULL", (shop,))]
-
-
-def is_outdated(tx: Transaction, shop: str, order: str) -> bool:
-    """Whether an order is at rest and was not observed since our last call on it ended. One that is provisional or gone
-    has its own time to be read."""
-    sql = (
-        "SELECT 1 FROM orders WHERE shop = ? AND id = ? AND situation = 'idle' AND moved_at >= observed_at"
-        " AND gone_at IS NULL AND is_provisional = 0"
-    )
-    return bool(tx.query(sql, (shop, order)))
-
-
-def stalest_orders(
-    tx: Transaction, shop: str, ends: tuple[str, ...], observed_before: int, limit: int, now_ms: int = _FAR_MS
-) -> list[str]:
-    """Ids of the shop's orders that were not observed since `observed_before`, stalest first: those outside the end
-    states, and those in them that were not observed since our last call on them ended.
-
-    An observation later than `now_ms` is impossible: our clock was ahead, and its real time is unknown.
-
-    An order that is gone is read again when it has been gone for twice as long as at the last read: after a passing
-    fault of the platform it is found again soon, and a deleted order is asked for a few times in a year.
-    """
-    marks = ", ".join("?" * len(ends))
-    rows = tx.query(
-        f"SELECT id FROM orders WHERE shop = ? AND (state NOT IN ({marks})"  # noqa: S608
-        " OR (moved_at > observed_at AND observed_at > 0)) AND (observed_at > ? OR (observed_at < ?"
-        " AND (gone_at IS NULL OR ? - observed_at > observed_at - gone_at)))"
-        " ORDER BY CASE WHEN observed_at > ? THEN 0 ELSE observed_at END LIMIT ?",
-        (shop, *ends, now_ms, observed_before, observed_before, now_ms, limit),
-    )
-    return [row[0] for row in rows]
 
 
 def blocked_orders(tx: Transaction, limit: int) -> list[Order]:

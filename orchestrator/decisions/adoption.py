@@ -22,16 +22,8 @@ from statemachines.machine import OrderState, PlatformMachine
 from statemachines.target import Json
 from storage.events import append_rows
 from storage.history import forget_skipped, note_skipped, skipped_among
-from storage.orders import (
-    NewOrder,
-    get_kept,
-    get_order,
-    get_orders,
-    get_payload,
-    insert_orders,
-    save_payload,
-    touch_order,
-)
+from storage.orders import NewOrder, get_order, get_orders, insert_orders, touch_order
+from storage.payloads import get_kept, get_payload, save_payload
 from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of, set_aside_among
 from storage.rows import DamagedRow

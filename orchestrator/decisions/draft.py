@@ -19,7 +19,8 @@ from statemachines.parcel import RecordedParcel
 from statemachines.target import Json, TargetRequest
 from storage.changes import Change, save_change
 from storage.events import EventRow, NewEvent, append_rows, event_rows
-from storage.orders import SELDOM, LostUpdate, get_order, save_payload, seldom_row, step_row
+from storage.orders import SELDOM, LostUpdate, get_order, seldom_row, step_row
+from storage.payloads import save_payload
 from storage.records import Kept, Order, Problem, Situation, Target, TargetStatus, changed
 from storage.targets import get_target, pending_targets, progress_row, target_row
 from storage.transaction import Transaction

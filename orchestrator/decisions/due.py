@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from orchestrator.decisions.damage import readable_drafts
 from orchestrator.decisions.draft import Draft
-from storage.orders import due_ids, due_orders
+from storage.due_orders import due_ids, due_orders
 from storage.rows import DamagedRow
 from storage.targets import pending_targets_of
 from storage.transaction import Transaction
 
 
 def due_drafts(tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int) -> tuple[list[Draft], list[str]]:
-    """Drafts of the shop's orders that are due now, longest due first (`storage.orders.due_orders`); and the ids of
+    """Drafts of the shop's orders that are due now, longest due first (`storage.due_orders`); and the ids of
     those among them that cannot be read."""
     try:
         orders = due_orders(tx, shop, now_ms, limit, longest_ms)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from orchestrator.decisions.damage import block_if_damaged, readable_drafts
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.problems import problem_of
-from storage.orders import ids_with_intent, orders_with_intent
+from storage.due_orders import ids_with_intent, orders_with_intent
 from storage.records import Situation
 from storage.rows import DamagedRow
 from storage.transaction import Transaction

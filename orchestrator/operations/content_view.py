@@ -9,7 +9,7 @@ from orchestrator.decisions.content_parcels import with_recorded
 from orchestrator.decisions.draft import recorded_parcels
 from orchestrator.platforms.completion import completed, payment_status_of
 from orchestrator.platforms.content_document import Content
-from storage.orders import get_kept
+from storage.payloads import get_kept
 from storage.records import Kept, Order, changed
 from storage.transaction import Transaction
 

@@ -13,7 +13,8 @@ from typing import Final, Literal, NamedTuple, TypeVar
 from orchestrator.operations.content_view import content_view
 from orchestrator.operations.views.events import payload_text
 from storage.order_columns import show_order
-from storage.orders import get_kept, get_order, get_payload
+from storage.orders import get_order
+from storage.payloads import get_kept, get_payload
 from storage.records import Event, Order
 from storage.shops import get_shop
 from storage.transaction import Transaction

@@ -24,8 +24,8 @@ from orchestrator.decisions.recovery import postpone_crashed
 from orchestrator.platforms.fields import crash_text
 from orchestrator.runtime.driver import Driver, ShopServices
 from orchestrator.runtime.wakeups import Wakeup
+from storage.due_orders import next_due_at
 from storage.errors import StoreError
-from storage.orders import next_due_at
 from storage.rows import DamagedRow
 from storage.transaction import Transaction
 

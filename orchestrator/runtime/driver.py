@@ -37,7 +37,8 @@ from statemachines.machine import PlatformMachine
 from storage.changes import Change
 from storage.errors import StoreError
 from storage.leases import fence
-from storage.orders import get_kept, is_unchanged
+from storage.orders import is_unchanged
+from storage.payloads import get_kept
 from storage.rejected import remove_rejected_of
 from storage.store import Store
 from storage.transaction import Transaction

@@ -22,7 +22,7 @@ from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.rereading import Follow
 from orchestrator.runtime.wakeups import Wakeup
-from storage.orders import is_outdated
+from storage.due_orders import is_outdated
 
 log = structlog.get_logger()
 

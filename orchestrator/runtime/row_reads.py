@@ -17,7 +17,7 @@ from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.patience import Patience
 from orchestrator.runtime.reading import read_begins, read_order
-from storage.orders import stalest_orders
+from storage.due_orders import stalest_orders
 from storage.rejected import is_set_aside
 from storage.transaction import Transaction
 

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 
 from orchestrator.operations import inclusions
 from orchestrator.platforms.content_document import Content
-from storage.orders import insert_order, save_payload
+from storage.orders import insert_order
+from storage.payloads import save_payload
 from tests.api.bench import Bench, an_order, bench
 from tests.api.test_feed import next_event, streamed
 

@@ -18,7 +18,7 @@ from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.shopify.webhook_order import order_in_webhook
 from orchestrator.sandbox.shopify.webhooks import ManualSender
-from storage.orders import get_payload
+from storage.payloads import get_payload
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook
 from tests.intake.pushing import pushing

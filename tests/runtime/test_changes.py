@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import Json
-from storage.orders import get_kept, get_payload
+from storage.payloads import get_kept, get_payload
 from tests.support.shopfloor import Shopfloor, shopfloor
 from tests.support.unpacked import keep_plainly
 

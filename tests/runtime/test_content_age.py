@@ -15,7 +15,7 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing.stage import moves_of
 from statemachines.target import TargetRequest
 from storage.migrations import all_migrations
-from storage.orders import get_kept, get_payload
+from storage.payloads import get_kept, get_payload
 from tests.runtime.test_changes import operate, the_order
 from tests.support.shopfloor import Shopfloor, shopfloor
 from tests.support.unpacked import keep_plainly

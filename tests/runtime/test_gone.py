@@ -12,8 +12,8 @@ from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.views.orders import order_view
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import TargetRequest
+from storage.due_orders import stalest_orders
 from storage.events import EventFilter, list_events
-from storage.orders import stalest_orders
 from storage.records import Event, Order, Situation, TargetStatus
 from tests.support.driven import ORDER, SHOP, DrivenOrder
 from tests.support.shopfloor import Shopfloor, shopfloor

@@ -17,7 +17,7 @@ from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.views.events import payload_text
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import TargetRequest
-from storage.orders import get_payload
+from storage.payloads import get_payload
 from storage.records import Rejected, TargetStatus
 from storage.rejected import list_rejected
 from storage.shops import get_shop

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from storage.orders import get_payload
+from storage.payloads import get_payload
 from storage.records import Situation, TargetStatus
 from storage.rejected import list_rejected
 from tests.support.shopfloor import config_of, shopfloor, working_on

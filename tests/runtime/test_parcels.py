@@ -18,7 +18,7 @@ from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.machine import OrderState
 from statemachines.target import TargetRequest
-from storage.orders import get_kept
+from storage.payloads import get_kept
 from storage.records import Order, Target, TargetStatus
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 

@@ -22,7 +22,8 @@ from storage.identity import keep_forgotten, mark_copy, read_identity, settle_id
 from storage.leases import acquire
 from storage.moving import NotMoved
 from storage.order_search import list_orders
-from storage.orders import get_kept, get_payload, insert_order
+from storage.orders import insert_order
+from storage.payloads import get_kept, get_payload
 from storage.shops import list_shops
 from storage.targets import get_target, insert_target
 from storage.transaction import Transaction

@@ -22,7 +22,8 @@ from storage.errors import NewerStore, NotAStore, StoreError, StoreUnavailable
 from storage.events import append_event, event_rows, list_events
 from storage.leases import acquire
 from storage.order_search import list_orders
-from storage.orders import get_order, get_payload, insert_order, step_row
+from storage.orders import get_order, insert_order, step_row
+from storage.payloads import get_payload
 from storage.sqlite.backup import backup
 from storage.sqlite.connection import SqliteTransaction
 from storage.sqlite.store import SqliteStore, open_sqlite

@@ -14,19 +14,10 @@ from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage import retention
 from storage.changes import Change
 from storage.counts import correct_counts, count_orders, count_pending, count_pending_of, wrong_counts
+from storage.due_orders import due_orders, orders_with_intent
 from storage.leases import acquire
 from storage.order_search import list_orders
-from storage.orders import (
-    attention_orders,
-    blocked_orders,
-    due_orders,
-    get_order,
-    get_orders,
-    insert_order,
-    orders_with_intent,
-    save_order,
-    step_row,
-)
+from storage.orders import attention_orders, blocked_orders, get_order, get_orders, insert_order, save_order, step_row
 from storage.records import Order, Situation, Target, TargetStatus, changed
 from storage.shops import queue_running
 from storage.store import Store

@@ -32,16 +32,11 @@ from orchestrator.testing.engine_suite.samples import order, target
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage import retention
 from storage.counts import count_orders, count_pending, wrong_counts
+from storage.due_orders import due_orders, next_due_at
 from storage.events import EventFilter, acknowledge, append_event, consumer_cursor, list_events
 from storage.order_search import OrderFilter, list_orders
-from storage.orders import (
-    LostUpdate,
-    due_orders,
-    get_payload,
-    insert_order,
-    next_due_at,
-    save_order,
-)
+from storage.orders import LostUpdate, insert_order, save_order
+from storage.payloads import get_payload
 from storage.records import Event, Order, Situation, Target, TargetStatus
 from storage.targets import insert_target, list_targets, pending_targets, save_target, target_by_key
 from storage.transaction import Transaction

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.testing.engine_suite.samples import FULL_ORDER, PLAIN_ORDER, order
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.counts import count_orders
+from storage.due_orders import due_orders, is_outdated, next_due_at, orders_with_intent, stalest_orders
 from storage.history import note_skipped, skipped_among
 from storage.leases import acquire
 from storage.order_search import OrderFilter, find_orders, fitting_orders, kept_situations, list_orders
@@ -18,21 +19,14 @@ from storage.orders import (
     LostUpdate,
     NewOrder,
     blocked_orders,
-    due_orders,
-    get_kept,
     get_order,
     get_orders,
-    get_payload,
     insert_order,
     insert_orders,
-    is_outdated,
-    next_due_at,
     orders_among,
-    orders_with_intent,
     save_order,
-    save_payload,
-    stalest_orders,
 )
+from storage.payloads import get_kept, get_payload, save_payload
 from storage.records import Intent, Kept, Order, Problem, Situation
 from storage.rejected import add_rejected, set_aside_among
 from storage.store import Store

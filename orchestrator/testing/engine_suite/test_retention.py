@@ -18,7 +18,8 @@ from storage.deliveries import list_parked, park
 from storage.events import append_event, list_events
 from storage.jobs import Job, add_job
 from storage.order_search import list_orders
-from storage.orders import get_order, get_payload, insert_order, save_order
+from storage.orders import get_order, insert_order, save_order
+from storage.payloads import get_payload
 from storage.products import note_shipment
 from storage.records import Rejected, Situation, TargetStatus
 from storage.rejected import add_rejected, get_rejected, list_rejected, remove_rejected, remove_rejected_of

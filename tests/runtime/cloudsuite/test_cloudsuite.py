@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from orchestrator.decisions.refusals import Refused
-from storage.orders import get_payload
+from storage.payloads import get_payload
 from storage.records import Situation, TargetStatus
 from storage.rejected import list_rejected
 from tests.runtime.cloudsuite.floor import (

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.shopify.shop import ShopifyOptions
-from storage.orders import get_kept
+from storage.payloads import get_kept
 from storage.records import Order, Target
 from tests.support.shopfloor import Shopfloor, shopfloor
 

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.server import Sandbox
-from storage.orders import get_payload
+from storage.payloads import get_payload
 from storage.records import Order, TargetStatus
 from tests.runtime.shopify.floor import (
     SHOP,

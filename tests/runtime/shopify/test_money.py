@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage.orders import get_payload
+from storage.payloads import get_payload
 from tests.runtime.shopify.floor import SHOP, WHOLE, change, content, floor_of, order_at, reach, shopify, updates
 
 CHANGES: list[tuple[str, str, dict[str, Any], set[str]]] = [

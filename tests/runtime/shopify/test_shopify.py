@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.decisions.refusals import Refused
-from storage.orders import get_payload
+from storage.payloads import get_payload
 from storage.records import Situation, TargetStatus
 from tests.runtime.shopify.floor import (
     SHOP,

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from storage.orders import get_payload
+from storage.payloads import get_payload
 from storage.records import TargetStatus
 from tests.runtime.xsale.floor import FLOW, assert_nothing_twice_or_out_of_turn, set_to, xsale
 from tests.support.shopfloor import shopfloor
