@@ -8,7 +8,7 @@ import psycopg
 
 from storage.engines import Check
 from storage.errors import StoreError
-from storage.postgres.connection import connect
+from storage.postgres.connection import connect, is_pooled
 from storage.postgres.failures import unavailable
 from storage.postgres.schema import refuse_unfit
 
@@ -19,6 +19,7 @@ def check_server(options: Mapping[str, str], where: str) -> Sequence[Check]:
         with connect(options) as connection:
             version = connection.info.parameter_status("server_version") or ""
             refuse_unfit(connection)
+            is_behind_pooler = is_pooled(connection)
             ((may_create, fsync),) = connection.execute(
                 "SELECT has_schema_privilege(current_schema(), 'CREATE'), current_setting('fsync')"
             ).fetchall()
@@ -31,8 +32,18 @@ def check_server(options: Mapping[str, str], where: str) -> Sequence[Check]:
         found.append(
             Check("postgresql", "warning", "fsync is off: what was confirmed may be gone after a power failure")
         )
+    if is_behind_pooler:
+        found.append(_pooler(options))
     if not may_create:
         found.append(Check("store", "failed", f"{where}: this user may not make tables; GRANT CREATE ON SCHEMA to it"))
     else:
         found.append(Check("store", "ok", f"{where} can be written"))
     return found
+
+
+def _pooler(options: Mapping[str, str]) -> Check:
+    if options.get("listen"):
+        return Check("pooler", "ok", f"a pooler stands before the server; notices come from {options['listen']}")
+    return Check(
+        "pooler", "warning", "a pooler stands before the server; name the server in storage.url for notices: listen=HOST"
+    )

@@ -2,6 +2,9 @@
 
 Every statement commits by itself (`autocommit`) unless it stands between a BEGIN and a COMMIT of ours: what is sent
 when is then plain to see, and a group can be sent as one piece.
+
+Nothing of a session outlives a transaction but statements that are prepared, and those only where the server itself is at
+the other end: a pooler in transaction mode gives each transaction another session.
 """
 
 from __future__ import annotations
@@ -18,12 +21,28 @@ from storage.dialect import Dialect
 from storage.moves import Moves
 from storage.postgres.rows import Many, as_json
 from storage.postgres.spelling import numbered, table_of
+from storage.postgres.url import libpq
 from storage.text import storable
 from storage.transaction import Published, Row, Value
 
 Connection: TypeAlias = "psycopg.Connection[Row]"
 
+_MOST_IDLE: Final = "idle_in_transaction_session_timeout"
 _MOST_IDLE_SECONDS: Final = 5
+"""A daemon that stands still, or is cut off, in the midst of a transaction keeps its locks no longer than that."""
+
+SETTINGS: Final = (
+    # what was confirmed must outlive a power failure, whatever the server's config says
+    "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
+    " ELSE current_setting('synchronous_commit') END, true)"
+    f", set_config('{_MOST_IDLE}', '{_MOST_IDLE_SECONDS}s', true)"
+)
+"""What holds until the end of a transaction that writes, as two columns of a SELECT."""
+
+SNAPSHOT: Final = (
+    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL {_MOST_IDLE} = '{_MOST_IDLE_SECONDS}s'"
+)
+"""Begins a transaction that reads."""
 
 _NEVER: Final = 1_000_000_000
 """psycopg prepares nothing by itself: what it did in the midst of a piece that failed it would take for prepared."""
@@ -75,21 +94,23 @@ DIALECT = Dialect(
 
 def connect(options: Mapping[str, str]) -> Connection:
     """A connection of its own. Raises psycopg.Error."""
-    connection: Connection = psycopg.connect(**options, autocommit=True, prepare_threshold=_NEVER)  # type: ignore[arg-type]
+    connection: Connection = psycopg.connect(**libpq(options), autocommit=True, prepare_threshold=_NEVER)  # type: ignore[arg-type]
     connection.prepared_max = 500
     try:
         for kind in (int, bool):
             connection.adapters.register_dumper(kind, _Number)
-        # what was confirmed must outlive a power failure, whatever the server's config says
-        connection.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-        )
-        # a daemon that stands still, or is cut off, in the midst of a transaction keeps its locks no longer than that
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{_MOST_IDLE_SECONDS}s'".encode())
+        ((backend,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
+        if backend != connection.info.backend_pid:
+            connection.prepare_threshold = None
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Whether a pooler is at the other end: then nothing is prepared, and nothing can be listened for."""
+    return connection.prepare_threshold is None
 
 
 class _Number(Int8Dumper):

@@ -20,7 +20,8 @@ from anyio import to_thread
 
 from storage.errors import StoreError
 from storage.notices import LocalNotices
-from storage.postgres.connection import Connection, connect
+from storage.postgres.connection import Connection, connect, is_pooled
+from storage.postgres.url import direct
 
 log = structlog.get_logger()
 
@@ -79,11 +80,19 @@ class Notices(LocalNotices):
             raise
 
     async def listen_for_others(self) -> None:
-        """Receives the notices of other processes, until cancelled."""
+        """Receives the notices of other processes, until cancelled or known to be of no use."""
         while True:
             try:
                 await to_thread.run_sync(self._connect)
                 await self._receive()
+            except _Deaf:
+                log.warning(
+                    "store.hears_no_notices",
+                    store=self._where,
+                    detail="a pooler stands before the server: what other nodes ask for is found by looking now and then",
+                    remedy="name the server itself in storage.url: listen=HOST:PORT",
+                )
+                return
             except psycopg.Error as error:
                 log.debug("store.listens_again", store=self._where, detail=" ".join(str(error).split()))
             finally:
@@ -92,7 +101,9 @@ class Notices(LocalNotices):
             await anyio.sleep(_AGAIN_SECONDS)
 
     def _connect(self) -> None:
-        self._connection = connect(self._options)
+        self._connection = connect(direct(self._options))
+        if is_pooled(self._connection):  # another one's session would listen, and for good
+            raise _Deaf
         self._connection.execute(f"LISTEN {CHANNEL}")
 
     async def _receive(self) -> None:
@@ -107,3 +118,7 @@ class Notices(LocalNotices):
                     origin, channel, text = json.loads(found.extra)
                     if origin != self._origin:
                         self.notify(channel, text)
+
+
+class _Deaf(Exception):
+    """Nothing can be listened for: a pooler is at the other end."""

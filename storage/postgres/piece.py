@@ -13,7 +13,7 @@ import psycopg
 from psycopg import errors
 
 from storage.moves import Moves
-from storage.postgres.connection import DIALECT, FEED_LOCK, FEED_PLACE, Connection
+from storage.postgres.connection import DIALECT, FEED_LOCK, FEED_PLACE, SETTINGS, Connection, is_pooled
 from storage.postgres.rows import Many, as_json
 from storage.transaction import Published, Row, Value
 
@@ -29,8 +29,8 @@ _FENCE: Final = (
 
 
 _MOVE_ON: Final = (
-    "WITH done AS (UPDATE writers SET token = token + 1 WHERE name = $1 AND token = $2 RETURNING 1)"
-    " SELECT 1 / (count(*) = $3)::int FROM done"
+    "WITH done AS (UPDATE writers SET token = token + 1 WHERE name = $1 AND token = $2 RETURNING 1)"  # noqa: S608
+    f" SELECT 1 / (count(*) = $3)::int, {SETTINGS} FROM done"
 )
 
 
@@ -44,7 +44,8 @@ class Unprepared(Exception):
 
 class Piece:
     """A `Transaction` for `save_changes` and `write_moves`, in pipeline mode. Statements change as many rows as they
-    are given, or nothing is kept. Cursors of events are known after `settle`. `prepared`: statements that are."""
+    are given, or nothing is kept. Cursors of events are known after `settle`. `prepared`: statements that are, as all
+    have to be unless a pooler is at the other end."""
 
     dialect = DIALECT
 
@@ -106,7 +107,7 @@ class Piece:
         return [each._replace(cursor=cursors[each.cursor]) for each in self.published]
 
     def _send_prepared(self, sql: str, parameters: Sequence[Value], *, idle: Sequence[Value]) -> psycopg.RawCursor[Row]:
-        if sql not in self._prepared:
+        if sql not in self._prepared and not is_pooled(self._connection):
             raise Unprepared(sql, idle)
         return self._send(sql, parameters)
 

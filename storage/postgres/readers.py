@@ -15,14 +15,13 @@ from typing import Final, TypeVar
 import psycopg
 from anyio import CapacityLimiter, to_thread
 
-from storage.postgres.connection import Connection, PostgresTransaction, connect
+from storage.postgres.connection import SNAPSHOT, Connection, PostgresTransaction, connect
 from storage.postgres.failures import unavailable
 from storage.transaction import Transaction
 
 T = TypeVar("T")
 
 _MOST: Final = 4
-SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class Readers:

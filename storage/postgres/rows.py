@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,6 @@ _TYPES: Final = {
     **{kind: kind for kind in ("bigint", "integer", "double precision")},
     "text": 'text COLLATE "C"',
 }
-_NAME: Final = "fulfilld_types"
 _NAMES: Final = [f"p{number}" for number in range(64)]
 
 
@@ -91,10 +91,14 @@ def _made_over(sql: str, types: Sequence[str]) -> str:
 
 
 def _types(connection: Connection, sql: str) -> list[str]:
-    # not by libpq's own calls for this: they hold up every thread of the process until the server answers
-    connection.execute(f"PREPARE {_NAME} AS {numbered(sql)}".encode())
-    ((types,),) = connection.execute(
-        "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = %s", (_NAME,)
-    ).fetchall()
-    connection.execute(f"DEALLOCATE {_NAME}".encode())
+    # Not by libpq's own calls for this: they hold up every thread of the process until the server answers. And in one
+    # query, for a pooler gives the next one to another session; under a name of its own, for one that was cut off there
+    # may have left its behind.
+    name = f"fulfilld_{secrets.token_hex(4)}"
+    cursor = connection.execute(
+        f"PREPARE {name} AS {numbered(sql)};"
+        f" SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = '{name}'; DEALLOCATE {name}".encode()
+    )
+    cursor.nextset()
+    ((types,),) = cursor.fetchall()
     return [_TYPES[kind] for kind in types]

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 SCHEME: Final = "postgresql://"
 
@@ -29,8 +29,12 @@ _DEFAULTS: Final[Mapping[str, str]] = {
 """What a URL that says nothing of it means."""
 
 
+_LISTEN: Final = "listen"
+
+
 def options_of(url: str) -> dict[str, str]:
-    """The options of a connection, libpq's names. Raises ValueError with what to write; never repeats the URL."""
+    """The options of a connection, libpq's names and `listen`. Raises ValueError with what to write; never repeats the
+    URL."""
     try:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict
@@ -38,13 +42,46 @@ def options_of(url: str) -> dict[str, str]:
         raise ValueError("needs psycopg, which is not installed: pip install 'psycopg[binary]'") from None
     if not url.startswith(SCHEME):
         raise ValueError(_HELP)
+    url, own = _without_own(url)
     try:
         found = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
     except ProgrammingError:  # libpq quotes the part that is wrong, which may be the password
         raise ValueError(_HELP) from None
     if not found.get("dbname"):
         raise ValueError("must name a database, such as postgresql://fulfilld@db.example/fulfilld")
-    return {**_DEFAULTS, "application_name": f"fulfilld {os.getpid()} {socket.gethostname()}"[:63], **found}
+    return {**_DEFAULTS, "application_name": f"fulfilld {os.getpid()} {socket.gethostname()}"[:63], **found, **own}
+
+
+def libpq(options: Mapping[str, str]) -> dict[str, str]:
+    """The options that are libpq's."""
+    return {name: value for name, value in options.items() if name != _LISTEN}
+
+
+def direct(options: Mapping[str, str]) -> dict[str, str]:
+    """The options of a connection past a pooler: to the servers that `listen` names, where it does."""
+    found = libpq(options)
+    if options.get(_LISTEN):
+        places = [_place(place) for place in options[_LISTEN].split(",")]
+        found["host"], found["port"] = (",".join(part) for part in zip(*places, strict=True))
+        found.pop("hostaddr", None)
+    return found
+
+
+def _without_own(url: str) -> tuple[str, dict[str, str]]:
+    """A URL without what libpq does not know, and that."""
+    before, mark, query = url.partition("?")
+    parts = query.split("&")
+    own = dict(part.split("=", 1) for part in parts if part.startswith(f"{_LISTEN}="))
+    rest = "&".join(part for part in parts if not part.startswith(f"{_LISTEN}="))
+    return f"{before}{mark if rest else ''}{rest}", {name: unquote(value) for name, value in own.items()}
+
+
+def _place(text: str) -> tuple[str, str]:
+    """The host and the port of HOST, HOST:PORT or [ADDRESS]:PORT; a port that is not named is empty."""
+    host, _, port = text.rpartition(":")
+    if host and port.isdigit() and (host.startswith("[") or ":" not in host):
+        return host.strip("[]"), port
+    return text.strip("[]"), ""
 
 
 def shown(options: Mapping[str, str]) -> str:
