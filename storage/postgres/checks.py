@@ -45,5 +45,7 @@ def _pooler(options: Mapping[str, str]) -> Check:
     if options.get("listen"):
         return Check("pooler", "ok", f"a pooler stands before the server; notices come from {options['listen']}")
     return Check(
-        "pooler", "warning", "a pooler stands before the server; name the server in storage.url for notices: listen=HOST"
+        "pooler",
+        "warning",
+        "a pooler stands before the server; name the server for notices in storage.url: listen=HOST",
     )

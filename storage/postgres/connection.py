@@ -3,8 +3,8 @@
 Every statement commits by itself (`autocommit`) unless it stands between a BEGIN and a COMMIT of ours: what is sent
 when is then plain to see, and a group can be sent as one piece.
 
-Nothing of a session outlives a transaction but statements that are prepared, and those only where the server itself is at
-the other end: a pooler in transaction mode gives each transaction another session.
+Nothing of a session outlives a transaction but statements that are prepared, and those only where the server itself is
+at the other end: a pooler in transaction mode gives each transaction another session.
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ SETTINGS: Final = (
 )
 """What holds until the end of a transaction that writes, as two columns of a SELECT."""
 
-SNAPSHOT: Final = (
-    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL {_MOST_IDLE} = '{_MOST_IDLE_SECONDS}s'"
-)
+SNAPSHOT: Final = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL {_MOST_IDLE} = '{_MOST_IDLE_SECONDS}s'"
 """Begins a transaction that reads."""
 
 _NEVER: Final = 1_000_000_000

@@ -87,9 +87,9 @@ class Notices(LocalNotices):
                 await self._receive()
             except _Deaf:
                 log.warning(
-                    "store.hears_no_notices",
+                    "store.cannot_listen",
                     store=self._where,
-                    detail="a pooler stands before the server: what other nodes ask for is found by looking now and then",
+                    detail="a pooler is before the server: what other nodes ask for is found by looking now and then",
                     remedy="name the server itself in storage.url: listen=HOST:PORT",
                 )
                 return

@@ -95,10 +95,8 @@ def _types(connection: Connection, sql: str) -> list[str]:
     # query, for a pooler gives the next one to another session; under a name of its own, for one that was cut off there
     # may have left its behind.
     name = f"fulfilld_{secrets.token_hex(4)}"
-    cursor = connection.execute(
-        f"PREPARE {name} AS {numbered(sql)};"
-        f" SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = '{name}'; DEALLOCATE {name}".encode()
-    )
+    ask = f"SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = '{name}'"  # noqa: S608
+    cursor = connection.execute(f"PREPARE {name} AS {numbered(sql)}; {ask}; DEALLOCATE {name}".encode())
     cursor.nextset()
     ((types,),) = cursor.fetchall()
     return [_TYPES[kind] for kind in types]
