@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from yarl import URL
 
+from orchestrator.platforms.base.access import Access, Tokens
+from orchestrator.platforms.base.calls import by_status, json_body
 from orchestrator.platforms.base.graphql import GraphQlClient
 from orchestrator.platforms.base.listing import Listing, array_listing, listing_of, single_of, thin_listing, with_count
 from orchestrator.platforms.base.offset import by_pages, walk_page
 from orchestrator.platforms.base.options import is_header_safe
 from orchestrator.platforms.base.pushing import PushingRestClient
-from orchestrator.platforms.base.rest import Access, Probe, RestClient, Tokens, by_status, json_body
+from orchestrator.platforms.base.rest import Probe, RestClient
 from orchestrator.platforms.client import (
     Age,
     Finding,

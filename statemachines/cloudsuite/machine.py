@@ -14,9 +14,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from statemachines.cloudsuite.despatch import Despatch, InvalidDespatch, is_xml_text, read_despatches, slip_gap
+from statemachines.cloudsuite.despatch import InvalidDespatch, is_xml_text
+from statemachines.cloudsuite.lines import has_lines, has_number, lines_of, lines_reason, numbered
 from statemachines.cloudsuite.parcels import as_despatch, open_lines
-from statemachines.cloudsuite.sent import UNANSWERED, repeat_reason, sent_data, unanswered
+from statemachines.cloudsuite.sent import (
+    UNANSWERED,
+    has_final,
+    may_be_there,
+    next_despatch,
+    pending_despatches,
+    repeat_reason,
+    sent_data,
+    unanswered,
+)
 from statemachines.machine import (
     Milestone,
     OrderState,
@@ -112,7 +122,7 @@ class CloudsuiteMachine(PlatformMachine):
     ) -> tuple[PlannedStep, ...]:
         """A final despatch moves the order to sent and saves mark_sent; with a parcel that leaves something behind the
         order is not sent yet."""
-        waiting = iter(_pending_despatches(current.facts, request))
+        waiting = iter(pending_despatches(current.facts, request))
         is_part = request.parcel is not None and any(not each["final"] for each in request.despatch or ())
         if is_part and route and route[0].source == "confirmed":
             route = (PlannedStep("process", "confirmed", "processing"), *route)
@@ -137,21 +147,21 @@ class CloudsuiteMachine(PlatformMachine):
         facts = current.facts
         steps: list[str] = []
         if request.confirmation == "cxml":
-            if not _has_number(facts, request) or not _has_lines(facts, request):
+            if not has_number(facts, request) or not has_lines(facts, request):
                 steps.append("confirm_order")
         else:
-            steps += ["set_erp_number"] if not _has_number(facts, request) else []
-            steps += ["set_erp_lines"] if not _has_lines(facts, request) else []
-        return (*steps, *("send_despatch" for _ in _pending_despatches(facts, request)))
+            steps += ["set_erp_number"] if not has_number(facts, request) else []
+            steps += ["set_erp_lines"] if not has_lines(facts, request) else []
+        return (*steps, *("send_despatch" for _ in pending_despatches(facts, request)))
 
     def satisfied(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """ERP data that the order carries and despatches that were sent already."""
         facts = current.facts
-        has_number, has_lines = _has_number(facts, request), _has_lines(facts, request)
-        found = ["erp_order_number"] if request.erp_order_number is not None and has_number else []
-        found += ["erp_lines"] if request.erp_lines and has_lines else []
-        found += ["confirmation"] if has_number and has_lines else []
-        if request.despatch and not _pending_despatches(facts, request):
+        is_numbered, are_lines_numbered = has_number(facts, request), has_lines(facts, request)
+        found = ["erp_order_number"] if request.erp_order_number is not None and is_numbered else []
+        found += ["erp_lines"] if request.erp_lines and are_lines_numbered else []
+        found += ["confirmation"] if is_numbered and are_lines_numbered else []
+        if request.despatch and not pending_despatches(facts, request):
             found += ["despatch", "tracking", "tracking.carrier"]
         return tuple(found)
 
@@ -159,7 +169,7 @@ class CloudsuiteMachine(PlatformMachine):
 
     def whole(self, current: OrderState) -> Whole:
         """The lines of the last read; CloudSuite gives no locations."""
-        return Whole({line: details.get("quantity") for line, details in _lines(current.facts).items()})
+        return Whole({line: details.get("quantity") for line, details in lines_of(current.facts).items()})
 
     def guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """The payment is settled before the ERP takes the order over, and what the target brings can be sent."""
@@ -209,22 +219,22 @@ class CloudsuiteMachine(PlatformMachine):
         if number is not None and not (number.strip() and is_xml_text(number)):
             return "erp_order_number is empty or holds a character that XML cannot carry"
         try:
-            despatches = _pending_despatches(facts, request)
+            despatches = pending_despatches(facts, request)
         except InvalidDespatch as error:
             return str(error)
         if (is_cxml or despatches) and not self._has_proxy:
             return "proxy_shop and proxy_user are not configured, so no despatch and no cXML can be sent"
-        known = _lines(facts)
+        known = lines_of(facts)
         if foreign := [line.line for line in request.erp_lines or () if line.line not in known]:
             return f"lines {', '.join(foreign)} are not in this order, it has {', '.join(known) or 'none'}"
-        return _lines_reason(numbered(facts, request), facts, request, despatches)
+        return lines_reason(numbered(facts, request), facts, request, despatches)
 
     # -- parcels ---------------------------------------------------------------------------------------------------
 
     def open_lines(self, current: OrderState, parcel: TargetParcel) -> Open | None:
         """What no despatch reported yet, whether a parcel or the ERP's own despatch."""
         del parcel
-        return open_lines(_lines(current.facts), current.facts)
+        return open_lines(lines_of(current.facts), current.facts)
 
     def departed(self, current: OrderState) -> Mapping[str, Collection[str]]:
         """The despatches that went out, whether parcels or the ERP's own; nothing shows that one came back."""
@@ -233,7 +243,7 @@ class CloudsuiteMachine(PlatformMachine):
 
     def with_parcel(self, current: OrderState, request: TargetRequest, parcel: RecordedParcel) -> TargetRequest:
         """As a despatch. A line without an ERP line number gets its position in the order for one."""
-        return as_despatch(_lines(current.facts), current.facts, request, parcel)
+        return as_despatch(lines_of(current.facts), current.facts, request, parcel)
 
     # -- what calls and reads show -----------------------------------------------------------------------------------
 
@@ -241,7 +251,7 @@ class CloudsuiteMachine(PlatformMachine):
         """An order whose final despatch we sent is sent, whether or not the platform shows it; so is one that we marked
         sent, where the platform never shows it."""
         known = current.facts if current is not None else {}
-        if observed.platform_state == "processing" and _has_final(known):
+        if observed.platform_state == "processing" and has_final(known):
             return "sent"
         is_underway = observed.platform_state == "processing" or (
             observed.platform_state == "confirmed" and observed.facts.get("is_offline") is True
@@ -259,11 +269,11 @@ class CloudsuiteMachine(PlatformMachine):
         which the platform refuses if it has it, or a person looks."""
         match step:
             case "set_erp_number":
-                return _has_number(observed.facts, request)
+                return has_number(observed.facts, request)
             case "set_erp_lines":
-                return _has_lines(observed.facts, request)
+                return has_lines(observed.facts, request)
             case "confirm_order":
-                return _has_number(observed.facts, request) and _has_lines(observed.facts, request)
+                return has_number(observed.facts, request) and has_lines(observed.facts, request)
             case "send_despatch":
                 return None if self._on_timeout == "ask" else False
             case _:
@@ -279,7 +289,7 @@ class CloudsuiteMachine(PlatformMachine):
             own["erp_order_number"] = request.erp_order_number
         if step in ("set_erp_lines", "confirm_order"):
             own["lines"] = numbered(current.facts, request)
-        if step == "send_despatch" and (waiting := _pending_despatches(current.facts, request)):
+        if step == "send_despatch" and (waiting := pending_despatches(current.facts, request)):
             is_final = waiting[0].is_final
             sent = {"final": is_final, **sent_data(waiting[0], request)}
             own["despatches"] = {**current.facts.get("despatches", {}), waiting[0].number: sent}
@@ -314,87 +324,11 @@ class CloudsuiteMachine(PlatformMachine):
         return tuple(row for each in self.rows for row in ((each, final) if each.name == final.name else (each,)))
 
 
-def next_despatch(facts: Mapping[str, Json], request: TargetRequest) -> Despatch | None:
-    """The despatch whose turn it is: the first one of the target whose number was not sent yet."""
-    return next(iter(_pending_despatches(facts, request)), None)
-
-
-def may_be_there(facts: Mapping[str, Json], despatch: Despatch) -> bool:
-    """Whether the platform may have the despatch from a call of ours whose answer was lost."""
-    return despatch.number in unanswered(facts)
-
-
-def numbered(facts: Mapping[str, Json], request: TargetRequest) -> dict[str, dict[str, Json]]:
-    """The order's lines by id, with the ERP line numbers that the target brings."""
-    lines = {line: dict(details) for line, details in _lines(facts).items()}
-    for line in request.erp_lines or ():
-        if line.line in lines:
-            lines[line.line]["erp"] = line.erp_line_number
-    return lines
-
-
-def _pending_despatches(facts: Mapping[str, Json], request: TargetRequest) -> list[Despatch]:
-    sent = facts.get("despatches", {})
-    return [despatch for despatch in read_despatches(request.despatch) if despatch.number not in sent]
-
-
 def _repeat_reason(facts: Mapping[str, Json], request: TargetRequest) -> str | None:
     try:
         return repeat_reason(facts, request, numbered(facts, request).values())
     except InvalidDespatch as error:
         return str(error)
-
-
-def _has_final(facts: Mapping[str, Json]) -> bool:
-    return any(sent["final"] for sent in facts.get("despatches", {}).values())
-
-
-def _has_number(facts: Mapping[str, Json], request: TargetRequest) -> bool:
-    wanted = request.erp_order_number
-    return wanted is None or facts.get("erp_order_number") == wanted
-
-
-def _has_lines(facts: Mapping[str, Json], request: TargetRequest) -> bool:
-    lines = _lines(facts)
-    return all(lines.get(line.line, {}).get("erp") == line.erp_line_number for line in request.erp_lines or ())
-
-
-def _lines(facts: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
-    lines: Mapping[str, Mapping[str, Json]] = facts.get("lines") or {}
-    return lines
-
-
-def _lines_reason(
-    lines: Mapping[str, Mapping[str, Json]],
-    facts: Mapping[str, Json],
-    request: TargetRequest,
-    despatches: list[Despatch],
-) -> str | None:
-    """Why the ERP's numbers do not suffice: each names one line, despatches name only lines that have one,
-    and what a slip must say of a line is known."""
-    known = [details["erp"] for details in lines.values() if details.get("erp") is not None]
-    bare = [line for line, details in lines.items() if details.get("erp") is None]
-    if request.erp_lines and (twice := sorted({number for number in known if known.count(number) > 1})):
-        return f"the ERP line number {twice[0]} would stand on more than one line"
-    if request.confirmation == "cxml" and not (request.erp_order_number or facts.get("erp_order_number")):
-        return "a confirmation by cXML needs the erp_order_number"
-    uncounted = [line for line, details in lines.items() if details.get("quantity") is None]
-    if request.confirmation == "cxml" and uncounted:
-        return f"a confirmation by cXML says how many, and the order has no quantity of line {', '.join(uncounted)}"
-    if request.confirmation == "cxml" and bare:
-        return f"a confirmation by cXML needs erp_lines for every line, {', '.join(bare)} have none"
-    for despatch in despatches:
-        if despatch.lines is None and (bare or not lines):
-            return f"despatch {despatch.number}: lines {', '.join(bare)} have no ERP line number yet; send erp_lines"
-        asked = [line.erp_line_number for line in despatch.lines or ()]
-        if foreign := [str(number) for number in asked if number not in known]:
-            own = ", ".join(map(str, known)) or "none"
-            return (
-                f"despatch {despatch.number}: ERP line numbers {', '.join(foreign)} are not the order's, it has {own}"
-            )
-        if (gap := slip_gap(despatch, lines.values())) is not None:
-            return gap
-    return None
 
 
 MACHINE = CloudsuiteMachine()

@@ -85,3 +85,24 @@ def _lines_words(quantities: Mapping[str, Decimal | None]) -> str:
 
 def _text(quantity: Decimal | None) -> str | None:
     return None if quantity is None else str(quantity)
+
+
+def next_despatch(facts: Mapping[str, Json], request: TargetRequest) -> Despatch | None:
+    """The despatch whose turn it is: the first one of the target whose number was not sent yet."""
+    return next(iter(pending_despatches(facts, request)), None)
+
+
+def may_be_there(facts: Mapping[str, Json], despatch: Despatch) -> bool:
+    """Whether the platform may have the despatch from a call of ours whose answer was lost."""
+    return despatch.number in unanswered(facts)
+
+
+def pending_despatches(facts: Mapping[str, Json], request: TargetRequest) -> list[Despatch]:
+    """The target's despatches whose numbers were not sent yet. Raises InvalidDespatch."""
+    sent = facts.get("despatches", {})
+    return [despatch for despatch in read_despatches(request.despatch) if despatch.number not in sent]
+
+
+def has_final(facts: Mapping[str, Json]) -> bool:
+    """Whether the final despatch went out."""
+    return any(sent["final"] for sent in facts.get("despatches", {}).values())

@@ -20,7 +20,7 @@ import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.shopify.access import Kind, Lives
-from orchestrator.sandbox.shopify.shop import ShopifyOptions
+from orchestrator.sandbox.shopify.options import ShopifyOptions
 from tests.support.process import DaemonProcess, Unreachable, daemon_process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.crash]

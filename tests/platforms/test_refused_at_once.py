@@ -18,7 +18,7 @@ from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import PLATFORMS
 from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify.shop import ShopifyOptions
+from orchestrator.sandbox.shopify.options import ShopifyOptions
 from tests.sandbox.probe import HandClock
 
 MOST_SLEEPS = 5000

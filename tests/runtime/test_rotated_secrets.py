@@ -16,7 +16,7 @@ import structlog.testing
 from orchestrator.config import Config, load, reread
 from orchestrator.runtime import access_watch
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify.shop import ShopifyOptions
+from orchestrator.sandbox.shopify.options import ShopifyOptions
 from storage.records import Situation, TargetStatus
 from storage.shops import get_shop
 from tests.support.shopfloor import QUICK, Shopfloor, working_on

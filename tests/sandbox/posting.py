@@ -11,7 +11,8 @@ import aiohttp
 
 from orchestrator.clock import Clock
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify.shop import ShopifyOptions, ShopifyShop
+from orchestrator.sandbox.shopify.options import ShopifyOptions
+from orchestrator.sandbox.shopify.shop import ShopifyShop
 from tests.sandbox.probe import HandClock
 from tests.sandbox.receiver import Receiver, receiving
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from yarl import URL
 
-from orchestrator.platforms.base.rest import RestClient, json_body
+from orchestrator.platforms.base.calls import json_body
+from orchestrator.platforms.base.rest import RestClient
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.content import rows
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient

@@ -11,7 +11,8 @@ from typing import ClassVar, Final
 
 from yarl import URL
 
-from orchestrator.platforms.base.rest import RestClient, json_body
+from orchestrator.platforms.base.calls import json_body
+from orchestrator.platforms.base.rest import RestClient
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.content import text
 from orchestrator.platforms.failures import AccessDenied, Rejected, Transient

@@ -12,10 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from yarl import URL
 
+from orchestrator.platforms.base.access import Access
+from orchestrator.platforms.base.calls import by_status, json_body
 from orchestrator.platforms.base.permits import use_permit, with_permits
 from orchestrator.platforms.bystanders import IsOwn, about_order, is_own
 from orchestrator.platforms.client import Finding, OrderSnapshot, Page, StepAnswer
@@ -41,7 +43,7 @@ from orchestrator.platforms.http import (
     read_aside,
     skew_finding,
 )
-from orchestrator.platforms.json_text import decoded, read_value, write_value
+from orchestrator.platforms.json_text import decoded, read_value
 from orchestrator.platforms.platform import ClientSettings
 from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
@@ -51,49 +53,6 @@ T = TypeVar("T")
 _JSON_BODY: Final = {"Content-Type": "application/json"}
 _CREATED: Final = 201
 _READS: Final = frozenset({"GET", "HEAD"})
-
-
-class Tokens(Protocol):
-    """What calls show to be let in."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers of a call."""
-        ...
-
-
-A = TypeVar("A", bound=Tokens)
-
-
-class Access(Protocol[A]):
-    """Where tokens come from, if they are fetched and renewed (`TokenKeeper`). Raises AccessDenied and Transient."""
-
-    async def tokens(self) -> A:
-        """Those that are known, or are fetched now."""
-        ...
-
-    async def renewed(self, refused: A, *, is_page: bool) -> tuple[A, bool] | None:
-        """Others in place of refused ones, and whether they are the last to try. `is_page`: the refusal may be a
-        proxy's own, of one order; None where others were fetched for that lately."""
-        ...
-
-
-class Send(Protocol):
-    """Sends a call (`RestClient`)."""
-
-    async def __call__(self, method: str, url: URL, body: bytes | None = None) -> Answer:
-        """The answer, whatever it is. Raises as `Caller.call`."""
-        ...
-
-
-class AboutOrder(Protocol):
-    """Sends a call about one order (`RestClient`)."""
-
-    async def __call__(
-        self, method: str, url: URL, body: bytes | None = None, *, headers: Mapping[str, str] | None, is_own: IsOwn
-    ) -> Answer:
-        """The answer, whatever it is. Raises as `bystanders.about_order`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,25 +368,3 @@ def _words(value: Json) -> str:
 
 def _changes(method: str, is_effect: bool | None) -> bool:
     return method not in _READS if is_effect is None else is_effect
-
-
-def by_status(
-    answer: Answer, words: str, *, is_effect: bool, out_of_sequence: frozenset[int] = frozenset({409, 412})
-) -> PlatformFailure:
-    """What an answer of 400 and more to a call about one order means, where its status alone decides.
-
-    A read that is refused refuses no step. `out_of_sequence`: what says that the order is elsewhere than we think.
-    """
-    if answer.status in (404, 410):
-        return NotFound(words)
-    if not is_effect:
-        return Transient(words, is_refused_read=True)
-    return OutOfSequence(words) if answer.status in out_of_sequence else Rejected(words)
-
-
-def json_body(data: Json) -> bytes:
-    """A body as JSON, decimals in their own digits. Raises Rejected for an invalid one: it comes from a target."""
-    try:
-        return write_value(data).encode()
-    except ValueError as error:
-        raise Rejected(f"the target's data is not JSON: {error}") from error

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 import structlog
 from yarl import URL
 
-from orchestrator.platforms.base.rest import Probe, RestClient, by_status, json_body
+from orchestrator.platforms.base.calls import by_status, json_body
+from orchestrator.platforms.base.rest import Probe, RestClient
 from orchestrator.platforms.client import Finding, OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
 from orchestrator.platforms.cloudsuite.errors import is_own_about_order
@@ -45,7 +46,9 @@ from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.http import Answer, date_ms
 from orchestrator.platforms.json_text import read_object, read_value
 from orchestrator.platforms.platform import ClientSettings
-from statemachines.cloudsuite.machine import RELEASED, may_be_there, next_despatch, numbered
+from statemachines.cloudsuite.lines import numbered
+from statemachines.cloudsuite.machine import RELEASED
+from statemachines.cloudsuite.sent import may_be_there, next_despatch
 from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
 

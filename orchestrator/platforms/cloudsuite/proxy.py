@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from yarl import URL
 
 from orchestrator.clock import Clock
-from orchestrator.platforms.base.rest import AboutOrder
+from orchestrator.platforms.base.calls import AboutOrder
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.cloudsuite.errors import is_html
 from orchestrator.platforms.cloudsuite.notes import note

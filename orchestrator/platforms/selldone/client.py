@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from yarl import URL
 
+from orchestrator.platforms.base.calls import json_body
 from orchestrator.platforms.base.listing import Listing
 from orchestrator.platforms.base.offset import walk_page
-from orchestrator.platforms.base.rest import Probe, RestClient, json_body
+from orchestrator.platforms.base.rest import Probe, RestClient
 from orchestrator.platforms.client import OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.fields import order_number

@@ -7,7 +7,7 @@ fulfilment orders that were split, moved or merged meanwhile are found under the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.shopify.graphql import ALREADY_CANCELLED, ShopifyDoor
+from orchestrator.platforms.shopify.inputs import gid, lines_input, tracking_input
 from orchestrator.platforms.shopify.options import CANCEL_RESULT_SINCE, ShopifyOptions
 from orchestrator.platforms.shopify.webhooks import id_of_gid
 from orchestrator.platforms.shopify.wire import ARRIVED
@@ -105,7 +106,7 @@ class ShopifySteps:
         if not orders:
             raise self._held_or_rejected(open_orders(now.facts), "no progress is reported")
         for each in todo:
-            variables = {"id": _gid("FulfillmentOrder", each["id"])}
+            variables = {"id": gid("FulfillmentOrder", each["id"])}
             await self._change(order_id, now, "report_progress", "fulfillmentOrderReportProgress", variables)
         return StepAnswer("IN_PROGRESS", _plain(now.facts))
 
@@ -138,8 +139,8 @@ class ShopifySteps:
         if not all(SHIPS in each["actions"] for each in orders):
             raise self._held_or_rejected(orders, "nothing is shipped")
         notifies = self._notifies(request)
-        fulfillment: dict[str, Json] = {"lineItemsByFulfillmentOrder": _lines(parcel), "notifyCustomer": notifies}
-        if tracking := _tracking_input(*overwritten({"codes": [], "urls": []}, request)):
+        fulfillment: dict[str, Json] = {"lineItemsByFulfillmentOrder": lines_input(parcel), "notifyCustomer": notifies}
+        if tracking := tracking_input(*overwritten({"codes": [], "urls": []}, request)):
             fulfillment["trackingInfo"] = tracking
         payload = await self._change(order_id, now, "fulfill", "fulfillmentCreate", {"fulfillment": fulfillment})
         fulfillment = payload.get("fulfillment") or {}
@@ -157,7 +158,7 @@ class ShopifySteps:
             raise self._held_or_rejected(held, "nothing is reported as ready for pickup")
         for each in orders:
             await self.throttle()
-            rows = {"lineItemsByFulfillmentOrder": [{"fulfillmentOrderId": _gid("FulfillmentOrder", each["id"])}]}
+            rows = {"lineItemsByFulfillmentOrder": [{"fulfillmentOrderId": gid("FulfillmentOrder", each["id"])}]}
             await self.door.announce("prepare_pickup", _PREPARED, {"input": rows}, done_already=_NOTHING_TO_PREPARE)
         return StepAnswer(None, _plain(now.facts))
 
@@ -199,8 +200,8 @@ class ShopifySteps:
         for each in todo or retracked(now.facts, request):
             await self.throttle()
             variables = {
-                "id": _gid("Fulfillment", each["id"]),
-                "tracking": _tracking_input(*overwritten(each, request)),
+                "id": gid("Fulfillment", each["id"]),
+                "tracking": tracking_input(*overwritten(each, request)),
                 "notify": self._notifies(request),
             }
             try:
@@ -227,7 +228,7 @@ class ShopifySteps:
             raise Rejected("the order has no fulfillment that could be delivered")
         for each in todo:
             await self.throttle()
-            event = {"fulfillmentId": _gid("Fulfillment", each["id"]), "status": "DELIVERED"}
+            event = {"fulfillmentId": gid("Fulfillment", each["id"]), "status": "DELIVERED"}
             await self.door.mutate("mark_delivered", "fulfillmentEventCreate", {"event": event})
         return StepAnswer(None, _plain(now.facts))
 
@@ -238,7 +239,7 @@ class ShopifySteps:
         if now.facts.get(ERP_NUMBER) == request.erp_order_number:
             return StepAnswer(now.state, _plain(now.facts), is_found=True)
         namespace, key = self.options.erp_number_place
-        owner = {"ownerId": _gid("Order", order_id), "namespace": namespace, "key": key}
+        owner = {"ownerId": gid("Order", order_id), "namespace": namespace, "key": key}
         field = {**owner, "type": "single_line_text_field", "value": request.erp_order_number}
         await self.throttle()
         try:
@@ -259,7 +260,7 @@ class ShopifySteps:
         self._in(now, "UNFULFILLED", "IN_PROGRESS", "ON_HOLD", "SCHEDULED", "FULFILLMENT_NOT_REQUIRED")
         reason = (request.reason or "").strip()
         variables = {
-            "id": _gid("Order", order_id),
+            "id": gid("Order", order_id),
             "reason": reason.upper() if reason.upper() in _REASONS else "OTHER",
             "restock": self.options.restock_on_cancel,
             "refundMethod": {"originalPaymentMethodsRefund": self.options.refund_on_cancel},
@@ -385,30 +386,6 @@ def _orders_of(facts: Facts, parcel: Parcel) -> list[Mapping[str, Json]]:
     return [each for each in open_orders(facts) if each["id"] in named]
 
 
-def _lines(parcel: Parcel) -> list[Json]:
-    by_order: dict[str, list[Json]] = {}
-    for each in parcel.portions:
-        line = {"id": _gid("FulfillmentOrderLineItem", each.fulfillment_order_line), "quantity": each.quantity}
-        by_order.setdefault(each.fulfillment_order, []).append(line)
-    return [
-        {"fulfillmentOrderId": _gid("FulfillmentOrder", order), "fulfillmentOrderLineItems": lines}
-        for order, lines in by_order.items()
-    ]
-
-
-def _tracking_input(pairs: Sequence[tuple[str | None, str | None]], carrier: str | None) -> dict[str, Json]:
-    """Numbers with their links: `number` and `url` of one, else lists, in which links stand by the place of their
-    number; so numbers without a link come behind those that have one."""
-    sorted_pairs = sorted(pairs, key=lambda pair: (pair[0] is None, pair[1] is None))
-    if len(sorted_pairs) > 1:
-        numbers, urls = [code for code, _ in sorted_pairs if code], [url for _, url in sorted_pairs if url]
-        named: dict[str, Json] = {"numbers": numbers, "urls": urls}
-    else:
-        code, url = next(iter(sorted_pairs), (None, None))
-        named = {"number": code, "url": url}
-    return {name: value for name, value in {**named, "company": carrier}.items() if value}
-
-
 def _checked(
     read: Callable[[Facts, TargetRequest], list[Mapping[str, Json]]], facts: Facts, request: TargetRequest
 ) -> list[Mapping[str, Json]]:
@@ -416,10 +393,6 @@ def _checked(
         return read(facts, request)
     except InvalidItems as error:
         raise Rejected(str(error)) from None
-
-
-def _gid(kind: str, number: str) -> str:
-    return f"gid://shopify/{kind}/{number}"
 
 
 def _plain(facts: Facts) -> dict[str, Json]:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from orchestrator.platforms.base.rest import Send
+from orchestrator.platforms.base.calls import Send
 from orchestrator.platforms.failures import Transient
 from orchestrator.platforms.garbage import is_json
 from orchestrator.platforms.http import Answer, Caller

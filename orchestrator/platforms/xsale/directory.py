@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import anyio
 
 from orchestrator.clock import Clock
-from orchestrator.platforms.base.rest import by_status
+from orchestrator.platforms.base.calls import by_status
 from orchestrator.platforms.failures import AccessDenied, Garbled, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.xsale.calls import OrganizationCalls
 from orchestrator.platforms.xsale.statuses import StatusRef, StatusTable

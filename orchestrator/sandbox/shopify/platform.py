@@ -17,18 +17,14 @@ from orchestrator.sandbox.base import SimulatedShops, gateway_page
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock, Walk, parse_object
 from orchestrator.sandbox.shopify.operations import RESOLVERS, SINCE, STEPS, VERSIONS, order_of
+from orchestrator.sandbox.shopify.options import SMALLEST_BUCKET, SMALLEST_RESTORE_RATE, ShopifyOptions
 from orchestrator.sandbox.shopify.orders import Json
 from orchestrator.sandbox.shopify.panel import ShopifyPanel
 from orchestrator.sandbox.shopify.refusals import Denied, Refused, TooMany
 from orchestrator.sandbox.shopify.scopes import check_scopes
 from orchestrator.sandbox.shopify.selection import BadDocument, Document, Field, parse, project
 from orchestrator.sandbox.shopify.sender import ShopifySender
-from orchestrator.sandbox.shopify.shop import (
-    SMALLEST_BUCKET,
-    SMALLEST_RESTORE_RATE,
-    ShopifyOptions,
-    ShopifyShop,
-)
+from orchestrator.sandbox.shopify.shop import ShopifyShop
 from orchestrator.sandbox.shopify.walk import WALK
 
 _PATH = re.compile(r"/(?P<shop>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json")

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from orchestrator.clock import Clock
-from orchestrator.sandbox.shopify.access import AppAccess, Kind, Lives
+from orchestrator.sandbox.shopify.access import AppAccess
 from orchestrator.sandbox.shopify.bodies import fulfillment_body, order_body, topic_body
 from orchestrator.sandbox.shopify.events import Events
 from orchestrator.sandbox.shopify.jobs import Job
 from orchestrator.sandbox.shopify.money import refund_all, void
+from orchestrator.sandbox.shopify.options import ShopifyOptions
 from orchestrator.sandbox.shopify.orders import (
     Fulfillment,
     FulfillmentOrder,
@@ -25,7 +26,6 @@ from orchestrator.sandbox.shopify.orders import (
     may_ship,
     tracking_rows,
 )
-from orchestrator.sandbox.shopify.paging import MOST_NODES
 from orchestrator.sandbox.shopify.products import Product, Shelf
 from orchestrator.sandbox.shopify.refusals import Denied, Refused, TooMany
 from orchestrator.sandbox.shopify.scopes import RETURNS, SCOPES
@@ -35,34 +35,6 @@ from orchestrator.sandbox.webhooks import WebhookCounts
 _AGE_MS = 60_000  # between the orders that a shop is stocked with
 _MOST_SHIPPED_LINES = 512  # of a fulfilment order in one call (FulfillmentOrderLineItemsInput)
 _PRODUCTS = frozenset({"read_products", "write_products"})
-
-
-SMALLEST_BUCKET, SMALLEST_RESTORE_RATE = 2000, 100
-"""Points and points a second of the smallest plan (shopify.md §8)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShopifyOptions:
-    """What the facts call unknown (shopify.md §9).
-
-    `routing_seconds`: how long after an order its FOs show. `job_seconds`: how long a cancellation takes.
-    `bucket`, `restore_rate`: of query costs, points and points per second. `is_throttled_with_429`: how too many points
-    are answered. `most_nodes`: of a page of a nested list, whatever was asked for, so that few lines make many pages.
-    `webhook_retry_seconds`: until a webhook that failed is sent again, twice as long each time.
-    `webhook_deadline_seconds`: how long its whole answer may take. `access`: what the ready config gets in with;
-    `lives`: how long tokens live.
-    """
-
-    routing_seconds: float = 0
-    job_seconds: float = 0.05
-    bucket: int = 2000
-    restore_rate: int = 100_000
-    is_throttled_with_429: bool = False
-    most_nodes: int = MOST_NODES
-    webhook_retry_seconds: float = 0.5
-    webhook_deadline_seconds: float = 5
-    access: Kind = "client_credentials"
-    lives: Lives = field(default_factory=Lives)
 
 
 @dataclass(slots=True, eq=False)

@@ -16,7 +16,7 @@ from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.shopify.access import AppAccess, Kind
-from orchestrator.sandbox.shopify.shop import ShopifyOptions as SandboxOptions
+from orchestrator.sandbox.shopify.options import ShopifyOptions as SandboxOptions
 from tests.sandbox.probe import HandClock
 
 DAY = 86_400

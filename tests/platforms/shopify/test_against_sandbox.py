@@ -14,7 +14,7 @@ from orchestrator.platforms.shopify.client import ShopifyClient
 from orchestrator.platforms.shopify.webhook_content import webhook_content
 from orchestrator.platforms.shopify.webhooks import PRODUCT_TOPICS, RETURN_TOPICS, TOPICS
 from orchestrator.sandbox.shopify.bodies import order_body
-from orchestrator.sandbox.shopify.shop import ShopifyOptions
+from orchestrator.sandbox.shopify.options import ShopifyOptions
 from orchestrator.testing.stage import Stage, staged
 from statemachines.target import TargetRequest, Tracking
 

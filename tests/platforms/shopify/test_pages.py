@@ -15,8 +15,8 @@ from orchestrator.platforms.failures import NotFound, Transient, Unreadable
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.shopify.pages import MOST_PAGES, TRIES
 from orchestrator.registry import PLATFORMS
+from orchestrator.sandbox.shopify.options import ShopifyOptions
 from orchestrator.sandbox.shopify.orders import Order
-from orchestrator.sandbox.shopify.shop import ShopifyOptions
 from orchestrator.testing.stage import Stage, staged
 from statemachines.target import TargetRequest, Tracking
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify.shop import ShopifyOptions
+from orchestrator.sandbox.shopify.options import ShopifyOptions
 from storage.payloads import get_kept
 from storage.records import Order, Target
 from tests.support.shopfloor import Shopfloor, shopfloor

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.sandbox.shopify.shop import ShopifyOptions
+from orchestrator.sandbox.shopify.options import ShopifyOptions
 from storage.records import Situation, TargetStatus
 from tests.runtime.shopify.floor import (
     SHOP,

@@ -12,8 +12,8 @@ import pytest
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Incoming, PanelError, Reply, Stock
 from orchestrator.sandbox.shopify.access import DAY_SECONDS
+from orchestrator.sandbox.shopify.options import ShopifyOptions
 from orchestrator.sandbox.shopify.platform import ShopifyPlatform
-from orchestrator.sandbox.shopify.shop import ShopifyOptions
 from tests.sandbox.probe import HandClock
 
 CLIENT = {"client_id": "sandbox-app-1", "client_secret": "sandbox-secret-1"}

@@ -14,9 +14,9 @@ from orchestrator.platforms.base import signing
 from orchestrator.platforms.shopify import webhooks
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Incoming, PanelError, Stock
+from orchestrator.sandbox.shopify.options import ShopifyOptions
 from orchestrator.sandbox.shopify.orders import gid
 from orchestrator.sandbox.shopify.platform import ShopifyPlatform
-from orchestrator.sandbox.shopify.shop import ShopifyOptions
 from orchestrator.sandbox.shopify.webhooks import ManualSender
 
 _SAMPLES = Path(__file__).parents[2] / "samples" / "shopify"
