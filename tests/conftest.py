@@ -15,9 +15,17 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from orchestrator import logs
+from tests.support.engines import kept_on, pytest_addoption, pytest_collection_modifyitems, pytest_generate_tests
 from tests.support.skips import pytest_sessionfinish, pytest_terminal_summary
 
-__all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
+__all__ = [
+    "kept_on",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_generate_tests",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+]
 
 # How long examples take to draw says something of a machine's load, and nothing of what is tested.
 settings.register_profile("patient", parent=settings(), suppress_health_check=[HealthCheck.too_slow])

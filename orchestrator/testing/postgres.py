@@ -26,6 +26,9 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Composed, Identifier
 
+from storage.postgres.connection import connect
+from storage.postgres.schema import prepare
+
 _START_SECONDS: Final = 60.0
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -36,6 +39,7 @@ _SETTINGS: Final = {
     "max_connections": "60",
     "log_min_messages": "panic",
 }
+_TEMPLATE: Final = "template_store"
 _UNTIL_PARENT_ENDS: Final = '"$@" & read _; "$STOP" stop -D "$FOLDER/data" -m immediate; wait; rm -rf "$FOLDER"'
 """However the parent ends, its end of the pipe is closed then."""
 
@@ -63,6 +67,7 @@ class Server:
             self._account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         self._names = (f"t{number}" for number in count())
         self._made: list[str] = []
+        self._has_template = False
         where = ("-D", str(self._data), "--no-sync")
         if primary is None:
             self.call("initdb", *where, "-A", "trust", "-U", "fulfilld", "-E", "UTF8", "--locale", "C.UTF-8")
@@ -74,12 +79,21 @@ class Server:
         """The URL of a database."""
         return f"postgresql://fulfilld@/{database}?host={self.folder}"
 
-    def database(self) -> str:
-        """The URL of a new, empty database."""
+    def database(self, template: str = "template1") -> str:
+        """The URL of a new database, empty unless another one is its template."""
         name = next(self._names)
-        self._ask(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        self._ask(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
         self._made.append(name)
         return self.url(name)
+
+    def store(self) -> str:
+        """The URL of a new, empty store: its tables are there, for to copy them takes half as long as to make them."""
+        if not self._has_template:
+            self._ask(SQL("CREATE DATABASE {}").format(Identifier(_TEMPLATE)))
+            with connect({"dbname": _TEMPLATE, "user": "fulfilld", "host": str(self.folder)}) as connection:
+                prepare(connection, 0)
+            self._has_template = True
+        return self.database(_TEMPLATE)
 
     def forget(self) -> None:
         """Drops what was made so far."""

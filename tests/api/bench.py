@@ -44,6 +44,7 @@ from storage.shops import pause_shop, resume_shop
 from storage.store import Store
 from storage.targets import get_target, insert_target, pending_targets, save_target, target_by_key
 from storage.transaction import Transaction
+from tests.support.engines import store_url
 
 SHOPS = ("acme", "żółw & co")
 TOKEN = "correct-horse-battery"
@@ -402,7 +403,7 @@ async def bench(*orders: Order, clock: Clock | None = None, **api: Any) -> Async
     with tempfile.TemporaryDirectory(prefix="f-") as name:  # pytest's own paths are too long for a socket
         folder = Path(name)
         feed = Feed()
-        async with open_store(f"sqlite:///{folder}/fulfilld.db", clock.now_ms(), on_commit=feed.publish) as store:
+        async with open_store(store_url(folder), clock.now_ms(), on_commit=feed.publish) as store:
             node = Node(known={name: shop_facts(name) for name in SHOPS})
             made = Bench(store, node, FakeCommands(store, clock), feed, clock)
             for shop in SHOPS:

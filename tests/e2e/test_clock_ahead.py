@@ -20,6 +20,7 @@ from storage.engines import open_store
 from storage.order_search import list_orders
 from storage.store import Commits
 from storage.targets import target_by_key
+from tests.support.engines import store_url
 from tests.support.process import daemon_process
 from tests.support.watch import DAY_MS
 
@@ -35,7 +36,7 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def kept(folder: Path) -> tuple[list[str], list[str], bool]:
-    async with open_store(f"sqlite:///{folder}/fulfilld.db", 1) as store:
+    async with open_store(store_url(folder), 1) as store:
         orders = await store.read(lambda tx: [order.id for order in list_orders(tx, 0, 99)])
         events = await store.read(lambda tx: tx.query("SELECT type FROM events WHERE type = 'order.imported'"))
         return orders, [row[0] for row in events], await store.read(lambda tx: target_by_key(tx, "k")) is not None

@@ -14,10 +14,12 @@ from orchestrator.metrics import Metrics
 from orchestrator.process.activity import ActivityRecorder
 from orchestrator.testing.engine_suite.samples import target
 from storage.activity import HOUR_MS, MINUTE_MS, WHOLE, Activity, Point, list_activity
+from storage.engines import open_store
 from storage.errors import StoreUnavailable
-from storage.sqlite.store import SqliteStore, open_sqlite
+from storage.store import Store
 from storage.targets import insert_target
 from storage.transaction import Transaction
+from tests.support.engines import store_url
 
 NOON = 1_772_000_000_000 // HOUR_MS * HOUR_MS
 
@@ -30,13 +32,13 @@ class Time:
         self.clock = Clock(now_ms=lambda: self.now)
 
 
-async def done(store: SqliteStore, shop: str = WHOLE) -> list[Point]:
+async def done(store: Store, shop: str = WHOLE) -> list[Point]:
     return await store.read(lambda tx: list_activity(tx, MINUTE_MS, shop, 0, 2 * NOON))
 
 
 async def test_each_minute_gets_what_the_counters_grew_by_in_it(tmp_path: Path) -> None:
     time, metrics = Time(), Metrics()
-    async with open_sqlite(tmp_path / "s.db", NOON) as store:
+    async with open_store(store_url(tmp_path), NOON) as store:
         recorder = ActivityRecorder(store, metrics, time.clock)
         metrics.step_finished("acme", "xsale", "set_state", "done", 0.1)
         metrics.step_finished("acme", "xsale", "cancel", "transient", 0.1)
@@ -60,7 +62,7 @@ async def test_each_minute_gets_what_the_counters_grew_by_in_it(tmp_path: Path) 
 
 async def test_how_long_the_oldest_target_pends_is_measured(tmp_path: Path) -> None:
     time = Time()
-    async with open_sqlite(tmp_path / "s.db", NOON) as store:
+    async with open_store(store_url(tmp_path), NOON) as store:
         recorder = ActivityRecorder(store, Metrics(), time.clock)
         pending = target("t-1", shop="acme", submitted_at=NOON)
         await store.write(lambda tx: insert_target(tx, pending, None, None))
@@ -78,7 +80,7 @@ async def test_what_the_store_does_not_take_is_written_with_the_next_minute(
     async def full(unit: object) -> None:
         raise StoreUnavailable("the disk is full")
 
-    async with open_sqlite(tmp_path / "s.db", NOON) as store:
+    async with open_store(store_url(tmp_path), NOON) as store:
         recorder = ActivityRecorder(store, metrics, time.clock)
         metrics.call_finished("acme", "list", "done")
         time.now += MINUTE_MS
@@ -94,7 +96,7 @@ async def test_what_the_store_does_not_take_is_written_with_the_next_minute(
 
 async def test_two_runs_in_one_minute_make_one_row(tmp_path: Path) -> None:
     time = Time()
-    async with open_sqlite(tmp_path / "s.db", NOON) as store:
+    async with open_store(store_url(tmp_path), NOON) as store:
         for _ in range(2):
             metrics = Metrics()
             recorder = ActivityRecorder(store, metrics, time.clock)
@@ -109,7 +111,7 @@ async def test_of_many_shops_each_is_written_once_whatever_fails_between(
 ) -> None:
     time, metrics = Time(), Metrics()
     shops = [f"s{number}" for number in range(60)]
-    async with open_sqlite(tmp_path / "s.db", NOON) as store:
+    async with open_store(store_url(tmp_path), NOON) as store:
         recorder, write, written = ActivityRecorder(store, metrics, time.clock), store.write_bulk, list[object]()
 
         async def sometimes(unit: Callable[[Transaction], None]) -> None:
@@ -137,7 +139,7 @@ async def test_a_fault_in_counting_is_said_and_what_was_done_is_written_with_the
     def broken() -> dict[str, Activity]:
         raise KeyError("a counter without a shop")
 
-    async with open_sqlite(tmp_path / "s.db", NOON) as store:
+    async with open_store(store_url(tmp_path), NOON) as store:
         recorder = ActivityRecorder(store, metrics, time.clock)
         metrics.call_finished("acme", "list", "done")
         time.now += MINUTE_MS - 1  # the next minute begins at once

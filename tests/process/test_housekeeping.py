@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from orchestrator.process.housekeeping import forget_forever
 from orchestrator.testing.engine_suite.scratch import NOW
-from storage.sqlite.store import open_sqlite
+from storage.engines import open_store
+from tests.support.engines import store_url
 
 
 class _Broken:
@@ -18,7 +19,7 @@ class _Broken:
 
 
 async def test_a_fault_in_forgetting_is_said_and_ends_nothing(tmp_path: Path) -> None:
-    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+    async with open_store(store_url(tmp_path), NOW) as store:
         with capture_logs() as logs:
             async with anyio.create_task_group() as group:
                 group.start_soon(forget_forever, store, _Broken(), lambda: 1, lambda _: {})  # type: ignore[arg-type]

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from orchestrator.clock import Clock, Uptime
 from orchestrator.process.passage import Watchman, advance
+from storage.engines import open_store
 from storage.events import append_event
 from storage.passage import Passage
-from storage.sqlite.store import SqliteStore, open_sqlite
+from storage.store import Store
+from tests.support.engines import store_url
 
 DAY = 86_400_000
 NOW = 1_760_000_000_000
@@ -46,18 +48,18 @@ class Machine:
         self.wall_ms += ahead_ms
 
 
-def watchman(store: SqliteStore, machine: Machine) -> Watchman:
+def watchman(store: Store, machine: Machine) -> Watchman:
     return Watchman(store, machine.clock, lambda: RETENTION)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "s.db"
+def url(tmp_path: Path) -> str:
+    return store_url(tmp_path)
 
 
-async def test_while_the_clock_is_right_it_is_what_counts(path: Path) -> None:
+async def test_while_the_clock_is_right_it_is_what_counts(url: str) -> None:
     machine = Machine()
-    async with open_sqlite(path, NOW) as store:
+    async with open_store(url, NOW) as store:
         man = watchman(store, machine)
         for _ in range(5):
             assert await man.measure() == machine.wall_ms
@@ -66,9 +68,9 @@ async def test_while_the_clock_is_right_it_is_what_counts(path: Path) -> None:
         assert await man.measure() == machine.wall_ms
 
 
-async def test_a_clock_that_jumps_while_the_daemon_runs_makes_nothing_older(path: Path) -> None:
+async def test_a_clock_that_jumps_while_the_daemon_runs_makes_nothing_older(url: str) -> None:
     machine = Machine()
-    async with open_sqlite(path, NOW) as store:
+    async with open_store(url, NOW) as store:
         man = watchman(store, machine)
         await man.measure()
         machine.live(DAY)
@@ -79,39 +81,39 @@ async def test_a_clock_that_jumps_while_the_daemon_runs_makes_nothing_older(path
 
 
 @pytest.mark.parametrize("reboots", [True, False])
-async def test_nor_does_one_that_is_ahead_at_a_start(path: Path, reboots: bool) -> None:
+async def test_nor_does_one_that_is_ahead_at_a_start(url: str, reboots: bool) -> None:
     machine = Machine()
-    async with open_sqlite(path, NOW) as store:
+    async with open_store(url, NOW) as store:
         await watchman(store, machine).measure()
     machine.reboot() if reboots else None
     machine.wall_ms += 500 * DAY
-    async with open_sqlite(path, NOW) as store:
+    async with open_store(url, NOW) as store:
         man = watchman(store, machine)
         assert await man.measure() == NOW
         machine.wall_ms -= 500 * DAY  # set right
         assert await man.measure() == NOW
 
 
-async def test_a_restart_of_the_daemon_alone_loses_no_time(path: Path) -> None:
+async def test_a_restart_of_the_daemon_alone_loses_no_time(url: str) -> None:
     machine = Machine()
-    async with open_sqlite(path, NOW) as store:
+    async with open_store(url, NOW) as store:
         await watchman(store, machine).measure()
     machine.live(50 * DAY)
-    async with open_sqlite(path, NOW) as store:
+    async with open_store(url, NOW) as store:
         assert await watchman(store, machine).measure() == NOW + 50 * DAY
 
 
-async def test_a_store_from_before_is_as_late_as_the_newest_of_what_it_holds(path: Path) -> None:
+async def test_a_store_from_before_is_as_late_as_the_newest_of_what_it_holds(url: str) -> None:
     machine = Machine()
-    async with open_sqlite(path, NOW) as store:
+    async with open_store(url, NOW) as store:
         await store.write(lambda tx: append_event(tx, NOW - 5 * DAY, "x"))
         machine.wall_ms += 500 * DAY
         assert await watchman(store, machine).measure() == NOW - 5 * DAY
 
 
-async def test_a_jump_is_forgiven_once_everything_before_it_is_old_by_any_measure(path: Path) -> None:
+async def test_a_jump_is_forgiven_once_everything_before_it_is_old_by_any_measure(url: str) -> None:
     machine = Machine(wall_ms=0)
-    async with open_sqlite(path, NOW) as store:
+    async with open_store(url, NOW) as store:
         man = watchman(store, machine)
         await man.measure()
         machine.wall_ms = NOW  # the machine has found out what year it is

@@ -12,11 +12,12 @@ from orchestrator.process.recount import recount
 from orchestrator.testing.engine_suite.samples import order, target
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.counts import count_orders, count_pending, wrong_counts
+from storage.engines import open_store
 from storage.moves import Moves
 from storage.orders import insert_order
-from storage.sqlite.store import open_sqlite
 from storage.targets import insert_target
 from storage.transaction import Transaction
+from tests.support.engines import store_url
 
 
 def spoil(tx: Transaction) -> None:
@@ -31,7 +32,7 @@ def fill(tx: Transaction) -> None:
 
 
 async def test_what_is_off_is_corrected_and_said(tmp_path: Path) -> None:
-    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+    async with open_store(store_url(tmp_path), NOW) as store:
         await store.write(fill)
         await store.write(spoil)
         with capture_logs() as logs:
@@ -45,7 +46,7 @@ async def test_what_is_off_is_corrected_and_said(tmp_path: Path) -> None:
 
 
 async def test_of_counts_that_are_right_nothing_is_said(tmp_path: Path) -> None:
-    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+    async with open_store(store_url(tmp_path), NOW) as store:
         await store.write(fill)
         with capture_logs() as logs:
             await recount(store)
@@ -63,7 +64,7 @@ async def test_a_fault_in_counting_is_said_and_ends_nothing(tmp_path: Path, monk
 
     monkeypatch.setattr(process_recount, "_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(process_recount, "wrong_counts", broken_once)
-    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+    async with open_store(store_url(tmp_path), NOW) as store:
         await store.write(fill)
         with capture_logs() as logs:
             await recount(store)

@@ -11,8 +11,9 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.process.restored import Here, settle
 from orchestrator.testing.engine_suite.scratch import NOW
 from orchestrator.testing.engine_suite.test_jobs import JOB, ORDERS
+from storage.engines import open_store
 from storage.jobs import add_job, list_jobs, shops_with_pieces
-from storage.sqlite.store import open_sqlite
+from tests.support.engines import store_url
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from storage.sqlite.store import open_sqlite
 )
 async def test_jobs_of_a_store_that_was_copied_end(tmp_path: Path, place: str, is_driven: bool, goes_on: bool) -> None:
     clock, chance, shops = Clock(), Chance(), {"acme": "selldone"}
-    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+    async with open_store(store_url(tmp_path), NOW) as store:
         await settle(store, Here(None, "a"), shops, clock, chance, is_driven=False)
         await store.write(lambda tx: add_job(tx, JOB, ORDERS))
         ended = replace(JOB, id="j-2", orders=0, status="done", ended_at=NOW)

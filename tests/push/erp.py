@@ -22,6 +22,7 @@ from storage.engines import open_store
 from storage.events import append_event
 from storage.store import Commits, Store
 from storage.transaction import Transaction
+from tests.support.engines import store_url
 
 SECRET = "whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA=="
 
@@ -158,7 +159,7 @@ async def dispatching(
     """May be entered again on the same folder, as a restart is."""
     clock, chance = Clock(), Chance(random.Random(1))
     commits = Commits()
-    async with open_store(f"sqlite:///{folder}/fulfilld.db", clock.now_ms(), on_commit=commits) as store:
+    async with open_store(store_url(folder), clock.now_ms(), on_commit=commits) as store:
         deliveries = Deliveries(chosen, store, clock, chance, reread, **({"first_wait_seconds": 0.01} | waits))
         commits.follow(deliveries.wake)
         async with anyio.create_task_group() as group:

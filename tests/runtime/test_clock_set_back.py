@@ -11,12 +11,13 @@ from orchestrator import registry
 from orchestrator.clock import Chance
 from orchestrator.intake.inbox import Inbox
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from storage.engines import open_store
 from storage.products import list_products
 from storage.records import Circuit, ShopWaitReason, Situation, TargetStatus
 from storage.shops import save_admission
-from storage.sqlite.store import open_sqlite
 from storage.webhooks import Arrival, add_webhook, postpone_webhook
 from tests.push.erp import dispatching, running_erp, settings
+from tests.support.engines import store_url
 from tests.support.shopfloor import SHOP, config_of, shopfloor, working_on
 from tests.support.watch import DAY_MS, HOUR_MS, Watch
 
@@ -123,7 +124,7 @@ async def test_an_admission_that_a_clock_ahead_closed_is_open_after_a_start(
             pass
         until = watch.clock.now_ms() + 60_000 + ahead_ms
         circuit: Circuit = "open" if reason == "circuit" else "closed"
-        async with open_sqlite(tmp_path / "fulfilld.db", 1) as store:
+        async with open_store(store_url(tmp_path), 1) as store:
             await store.write(lambda tx: save_admission(tx, SHOP, circuit, reason, until, "wait"))
         async with working_on(sandbox, config, tmp_path, clock=watch.clock) as floor:
             with anyio.fail_after(20):
@@ -157,7 +158,7 @@ async def test_a_delivery_that_was_parked_goes_out(tmp_path: Path, ahead_ms: int
             while not await it.store.read(lambda tx: tx.query("SELECT 1 FROM parked")):  # noqa: ASYNC110
                 await anyio.sleep(0.01)  # nothing signals that an event was put aside
         erp.judge = lambda _: 204
-        async with open_sqlite(tmp_path / "fulfilld.db", 1) as store:
+        async with open_store(store_url(tmp_path), 1) as store:
             put_off = "UPDATE parked SET due_at = due_at + ?"
             assert await store.write(lambda tx: tx.execute(put_off, (ahead_ms,))) == 1
         async with dispatching(tmp_path, settings(erp, max_wait_seconds=600)):

@@ -26,6 +26,7 @@ from storage.shops import get_shop
 from storage.store import Store
 from storage.transaction import Transaction
 from tests.support.committed import Committed
+from tests.support.engines import store_url
 from tests.support.shopfloor import SHOP, config_of
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class Shared:
 
 @asynccontextmanager
 async def shared(folder: Path) -> AsyncIterator[Shared]:
-    async with open_store(f"sqlite:///{folder}/s.db", NOW) as store:
+    async with open_store(store_url(folder), NOW) as store:
         yield Shared(store)
 
 
@@ -141,7 +142,7 @@ async def test_a_node_that_cannot_renew_in_time_gives_its_shop_up(tmp_path: Path
 
 
 async def test_on_a_store_of_one_node_nobody_waits_and_nothing_is_renewed(tmp_path: Path) -> None:
-    async with open_store(f"sqlite:///{tmp_path}/s.db", NOW) as store:
+    async with open_store(store_url(tmp_path), NOW) as store:
         await store.write(lambda tx: acquire(tx, "acme", "selldone", "killed", Term(NOW, NOW + 15_000)))
         leases = node(store, "b", Clock(now_ms=lambda: NOW))
         acquired = await leases.acquire("acme", "selldone", nothing)
@@ -174,7 +175,7 @@ async def test_a_node_asks_again_after_a_while_for_what_a_dead_one_gave_nobody(t
 
 async def test_a_node_that_waits_for_the_lease_of_a_killed_one_says_so_once(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
-    async with sandbox.running(), open_store(f"sqlite:///{tmp_path}/s.db", NOW) as plain:
+    async with sandbox.running(), open_store(store_url(tmp_path), NOW) as plain:
         store, config = cast("Store", Shared(plain)), config_of(sandbox, tmp_path)
         await plain.write(lambda tx: acquire(tx, SHOP, "selldone", "killed", Term(NOW, NOW + 10_000)))
         clock = Clock(now_ms=lambda: NOW)
@@ -191,7 +192,7 @@ async def test_a_node_that_waits_for_the_lease_of_a_killed_one_says_so_once(tmp_
 
 async def test_the_second_of_two_nodes_takes_a_shop_over_when_the_first_leaves(tmp_path: Path) -> None:
     sandbox, committed = Sandbox(SandboxSettings(orders=1)), Committed()
-    async with sandbox.running(), open_store(f"sqlite:///{tmp_path}/s.db", NOW, on_group=committed) as plain:
+    async with sandbox.running(), open_store(store_url(tmp_path), NOW, on_group=committed) as plain:
         store, config = cast("Store", Shared(plain)), config_of(sandbox, tmp_path)
 
         def supervisor(name: str) -> Supervisor:

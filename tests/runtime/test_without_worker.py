@@ -32,6 +32,7 @@ from storage.records import Target, TargetStatus
 from storage.store import Store
 from storage.targets import list_targets
 from tests.support.committed import Committed
+from tests.support.engines import store_url
 from tests.support.platforms import SHOPS
 from tests.support.shopfloor import SHOP, Shopfloor, config_of, working_on
 
@@ -221,7 +222,7 @@ class Node:
 
 @asynccontextmanager
 async def shared(folder: Path, feed: Feed, committed: Committed) -> AsyncIterator[Store]:
-    async with open_store(f"sqlite:///{folder}/s.db", NOW, on_commit=feed.publish, on_group=committed) as plain:
+    async with open_store(store_url(folder), NOW, on_commit=feed.publish, on_group=committed) as plain:
         yield cast("Store", Shared(plain))
 
 

@@ -18,6 +18,7 @@ import anyio
 import anyio.to_thread
 
 from orchestrator.sandbox.server import Sandbox
+from tests.support.engines import storage_section
 
 QUICK: dict[str, Any] = {
     "limits": {"concurrency": 8, "rate_per_second": 10_000, "burst": 10_000, "window": {"calls": 0}},
@@ -39,12 +40,13 @@ class DaemonProcess:
     `variables`: what its environment has beside ours.
     """
 
-    storage: Mapping[str, Any] = {"url": "sqlite:///fulfilld.db"}
+    storage: Mapping[str, Any]
     program: Sequence[str] = ("-m", "orchestrator")
     variables: Mapping[str, str] = {}
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.storage = storage_section(folder)
         self.socket = folder / "fulfilld.sock"
         self.errors = folder / "stderr.txt"
         self.starts = 0

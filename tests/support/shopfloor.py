@@ -29,6 +29,7 @@ from storage.store import Store
 from storage.targets import get_target
 from storage.webhooks import shops_with_webhooks
 from tests.support.committed import Committed
+from tests.support.engines import store_url
 
 SHOP = "acme"
 PLATFORM = "selldone"
@@ -143,8 +144,7 @@ async def working_on(
     done, what is counted at the end is right."""
     clock, chance = clock or Clock(), Chance(random.Random(seed))
     feed, committed, points = Feed(), Committed(), Checkpoints()
-    url = f"sqlite:///{folder}/fulfilld.db"
-    async with open_store(url, clock.now_ms(), on_commit=feed.publish, on_group=committed) as store:
+    async with open_store(store_url(folder), clock.now_ms(), on_commit=feed.publish, on_group=committed) as store:
         supervisor = Supervisor(store, "test", clock, chance, points, Metrics(), on_secrets)
         commands = DaemonCommands(store, supervisor, clock, chance, points, Metrics())
         floor = Shopfloor(sandbox, store, supervisor, commands, feed, committed, points)
