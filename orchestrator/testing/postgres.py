@@ -26,7 +26,6 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Composed, Identifier
 
-from storage.postgres.connection import connect
 from storage.postgres.schema import prepare
 
 _START_SECONDS: Final = 60.0
@@ -90,8 +89,7 @@ class Server:
         """The URL of a new, empty store: its tables are there, for to copy them takes half as long as to make them."""
         if not self._has_template:
             self._ask(SQL("CREATE DATABASE {}").format(Identifier(_TEMPLATE)))
-            with connect({"dbname": _TEMPLATE, "user": "fulfilld", "host": str(self.folder)}) as connection:
-                prepare(connection, 0)
+            prepare({"dbname": _TEMPLATE, "user": "fulfilld", "host": str(self.folder)}, 0)
             self._has_template = True
         return self.database(_TEMPLATE)
 

@@ -120,11 +120,13 @@ async def test_an_order_that_a_webhook_reported_is_sent_as_the_webhook_had_it_wh
     async with running_erp() as erp, dispatching(tmp_path, settings(erp, format=form)) as it:
 
         def unit(tx: Transaction) -> None:
+            kept = 1
             insert_order(tx, an_order("7"), b'{"id":7,"read":1}')
             if is_kept:
                 add_webhook(tx, Arrival("acme", "signed", "orders/paid", "w", None, None, b'{"id":7,"rest":1}'), 1)
+                ((kept,),) = tx.query("SELECT id FROM webhooks")
             for type_ in ("order.imported", "order.updated"):
-                append_event(tx, 1, type_, shop="acme", order="7", data={"topic": "orders/paid", "webhook": "1"})
+                append_event(tx, 1, type_, shop="acme", order="7", data={"topic": "orders/paid", "webhook": str(kept)})
 
         await it.store.write(unit)
         await erp.takes(2)

@@ -141,6 +141,7 @@ async def test_a_node_that_cannot_renew_in_time_gives_its_shop_up(tmp_path: Path
         assert store.writes > 2, "it was tried again"
 
 
+@pytest.mark.engines("sqlite")
 async def test_on_a_store_of_one_node_nobody_waits_and_nothing_is_renewed(tmp_path: Path) -> None:
     async with open_store(store_url(tmp_path), NOW) as store:
         await store.write(lambda tx: acquire(tx, "acme", "selldone", "killed", Term(NOW, NOW + 15_000)))

@@ -23,6 +23,10 @@ TIMES = 60
 """How much faster time runs here."""
 
 
+#: time runs faster here than a lease can be renewed
+pytestmark = pytest.mark.engines("sqlite")
+
+
 def fast_time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that runs so much faster, for everybody who sleeps as well."""
     began, began_ms, sleep = time.monotonic(), time.time_ns() // 1_000_000, anyio.sleep

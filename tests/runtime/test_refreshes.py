@@ -22,7 +22,7 @@ from orchestrator.runtime.refreshes import Refreshes, Room
 from orchestrator.runtime.wakeups import Wakeup
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import TargetStatus
-from storage.sqlite.store import SqliteStore
+from storage.store import Store
 from tests.runtime.test_changes import the_order
 from tests.runtime.test_content_age import content, payload, take
 from tests.support.shopfloor import Shopfloor, shopfloor
@@ -99,14 +99,14 @@ async def test_what_it_shows_is_written_behind_steps(tmp_path: Path, monkeypatch
     async with refreshing(tmp_path, "selldone") as floor:
         shop, order = await the_order(floor)
         other = next(each.id for each in await floor.orders() if each.state == "CheckQueue" and each.id != order)
-        held, may_go_on, write_bulk = anyio.Event(), anyio.Event(), SqliteStore.write_bulk
+        held, may_go_on, write_bulk = anyio.Event(), anyio.Event(), type(floor.store).write_bulk
 
-        async def written(store: SqliteStore, unit: Any) -> Any:
+        async def written(store: Store, unit: Any) -> Any:
             held.set()
             await may_go_on.wait()
             return await write_bulk(store, unit)
 
-        monkeypatch.setattr(SqliteStore, "write_bulk", written)
+        monkeypatch.setattr(type(floor.store), "write_bulk", written)
         await take(floor, "selldone", shop, order)
         with anyio.fail_after(30):
             await held.wait()

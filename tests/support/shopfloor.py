@@ -29,7 +29,7 @@ from storage.store import Store
 from storage.targets import get_target
 from storage.webhooks import shops_with_webhooks
 from tests.support.committed import Committed
-from tests.support.engines import store_url
+from tests.support.engines import storage_section, store_url
 
 SHOP = "acme"
 PLATFORM = "selldone"
@@ -121,6 +121,7 @@ def config_of(
 
     wanted = (platform,) if isinstance(platform, str) else platform
     raw = sandbox.config()
+    raw["storage"] = storage_section(folder)
     raw["shops"] = {name: shop for name, shop in raw["shops"].items() if shop["platform"] in wanted}
     for shop in raw["shops"].values():
         shop.update(QUICK)
@@ -145,6 +146,7 @@ async def working_on(
     clock, chance = clock or Clock(), Chance(random.Random(seed))
     feed, committed, points = Feed(), Committed(), Checkpoints()
     async with open_store(store_url(folder), clock.now_ms(), on_commit=feed.publish, on_group=committed) as store:
+        store.state_directory.mkdir(mode=0o700, exist_ok=True)
         supervisor = Supervisor(store, "test", clock, chance, points, Metrics(), on_secrets)
         commands = DaemonCommands(store, supervisor, clock, chance, points, Metrics())
         floor = Shopfloor(sandbox, store, supervisor, commands, feed, committed, points)

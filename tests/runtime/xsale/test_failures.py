@@ -142,7 +142,7 @@ async def test_a_restart_logs_in_no_second_time_and_leaves_no_token_readable(tmp
             async with working_on(sandbox, config, tmp_path) as floor:
                 await floor.commands.sync("xs", 30)
         assert len(sandbox.ledger.calls(step="login")) == 1
-        kept = tmp_path / "xsale-xs.tokens"
+        kept = floor.store.state_directory / "xsale-xs.tokens"
         assert kept.stat().st_mode & 0o777 == 0o600
         assert "sandbox-password-1" not in kept.read_text()
 
