@@ -16,17 +16,19 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import psycopg
 import pytest
 from psycopg.sql import SQL, Composed, Identifier
 
-from storage.postgres.schema import prepare
+from storage.engines import open_store
 
 _START_SECONDS: Final = 60.0
 _SETTINGS: Final = {
@@ -89,7 +91,8 @@ class Server:
         """The URL of a new, empty store: its tables are there, for to copy them takes half as long as to make them."""
         if not self._has_template:
             self._ask(SQL("CREATE DATABASE {}").format(Identifier(_TEMPLATE)))
-            prepare({"dbname": _TEMPLATE, "user": "fulfilld", "host": str(self.folder)}, 0)
+            with ThreadPoolExecutor(1) as elsewhere:  # whoever asks may be in an event loop
+                elsewhere.submit(anyio.run, _made, self.url(_TEMPLATE)).result()
             self._has_template = True
         return self.database(_TEMPLATE)
 
@@ -177,6 +180,11 @@ class Server:
     def _ask(self, sql: Composed) -> None:
         with self.asked("postgres") as connection:
             connection.execute(sql)
+
+
+async def _made(url: str) -> None:
+    async with open_store(url, 0):
+        """To open it once makes its tables."""
 
 
 @cache
