@@ -165,6 +165,7 @@ class Daemon:
             self._door = served.door
             group.start_soon(self._end_when_lost)
             group.start_soon(self._feed_watch.run)
+            group.start_soon(self.commands.requests.run)
             async with anyio.create_task_group() as shops:
                 await self.supervisor.start(shops, self.config)
                 self.is_ready = True

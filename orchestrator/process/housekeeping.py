@@ -12,7 +12,7 @@ from orchestrator.clock import Clock
 from orchestrator.metrics import Metrics
 from orchestrator.process.passage import Watchman
 from orchestrator.process.systemd import notify, watchdog_interval_seconds
-from storage import retention
+from storage import requests, retention
 from storage.activity import KEPT_MS
 from storage.errors import StoreError
 from storage.records import Shop
@@ -25,18 +25,19 @@ log = structlog.get_logger()
 _EVERY_SECONDS = 3600.0
 _BREATH_SECONDS = 0.05  # between two pieces, so that steps never wait behind a clean-up
 _LAG_SECONDS = 1.0
+_BY_AGE = {**KEPT_MS, requests.FORGOTTEN: requests.KEPT_MS}
 
 
 async def forget_forever(
     store: Store, watchman: Watchman, retention_ms: Callable[[], int], ends: Callable[[Sequence[Shop]], retention.Ends]
 ) -> None:
-    """Every hour deletes what is older than the retention, in small batches, and activity by its own ages. `ends`
+    """Every hour deletes what is older than the retention, in small batches, and some by ages of their own. `ends`
     answers for shops, all that the store knows, in which states their orders are over."""
     while True:
         try:
             now = await watchman.measure()
             await forget(store, now - retention_ms(), retention.duties(ends(await store.read(list_shops))))
-            for duty, kept_ms in KEPT_MS.items():
+            for duty, kept_ms in _BY_AGE.items():
                 await forget(store, now - kept_ms, (duty,))
         except StoreError as error:
             log.warning("retention.failed", detail=str(error))

@@ -82,6 +82,11 @@ class ShopWorker:
         return self._services.admission
 
     @property
+    def epoch(self) -> int:
+        """Of the lease under which it works."""
+        return self._services.epoch
+
+    @property
     def client(self) -> PlatformClient:
         """The shop's client; calls on it go through `ask`."""
         return self._services.client

@@ -8,6 +8,7 @@ from orchestrator.metrics import Metrics
 from orchestrator.operations.commands.deliveries import DeliveryCommands
 from orchestrator.operations.commands.jobs import JobCommands
 from orchestrator.operations.commands.orders import OrderCommands
+from orchestrator.operations.commands.requests import Requests
 from orchestrator.operations.commands.services import CommandServices
 from orchestrator.operations.commands.shops import ShopCommands
 from orchestrator.operations.commands.targets import TargetCommands
@@ -18,7 +19,7 @@ from storage.store import Store
 
 class DaemonCommands(TargetCommands, OrderCommands, JobCommands, ShopCommands, DeliveryCommands):
     """Carries out commands on the configured shops, and on the receivers of events (`deliveries`; None: nothing is
-    pushed).
+    pushed). `requests` has to run where another node may work for a shop.
 
     Nothing here carries the lease's epoch, unlike what workers write: a command decides on rows that its own unit of
     work reads, so there is no older knowledge that a new holder of the shop could have overtaken.
@@ -34,5 +35,7 @@ class DaemonCommands(TargetCommands, OrderCommands, JobCommands, ShopCommands, D
         metrics: Metrics,
         deliveries: DeliverySwitch | None = None,
     ) -> None:
-        JobCommands.__init__(self, CommandServices(store, supervisor, clock, chance, checkpoints, metrics))
+        self.requests = Requests(store, supervisor, clock, chance)
+        services = CommandServices(store, supervisor, clock, chance, checkpoints, metrics, self.requests)
+        JobCommands.__init__(self, services)
         DeliveryCommands.__init__(self, deliveries)

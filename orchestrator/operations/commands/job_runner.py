@@ -178,7 +178,7 @@ class JobRunner:
         read: dict[str, Refused | None] = {}
         for order in orders:
             try:
-                await self._services.import_order(await self._services.worker(shop), order)
+                await (await self._services.holder(shop)).read(order)
                 read[order] = None
             except Refused as refusal:
                 read[order] = refusal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
@@ -30,8 +31,8 @@ class OrderCommands(CommandGroup):
     async def skip(self, shop: str, order: str, reason: str | None) -> Order:
         """Marks the blocked step as done by hand."""
         result = await self._change(shop, order, lambda d, c: interventions.skip(d, c, reason))
-        if (worker := self._services.supervisor.worker(shop)) is not None:
-            worker.refresh_soon(order)
+        with suppress(Refused):  # nobody works for the shop now: its next sync shows the order
+            await (await self._services.holder(shop)).refresh_soon(order)
         return result
 
     async def hold(self, shop: str, order: str, reason: str | None) -> Order:
@@ -50,7 +51,7 @@ class OrderCommands(CommandGroup):
 
     async def refresh(self, shop: str, order: str) -> Order:
         """Reads the order from the platform now."""
-        return await self._services.import_order(await self._services.worker(shop), order)
+        return await (await self._services.holder(shop)).read(order)
 
     async def announce(self, shop: str, order: str, *, key: str | None = None) -> None:
         """Announces the order once more to all readers of the feed; under a `key` that did so before, not again.

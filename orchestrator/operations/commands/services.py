@@ -1,4 +1,4 @@
-"""What all commands work with: the store, a shop's rules, its worker where the platform has to be asked."""
+"""What all commands work with: the store, a shop's rules, its holder where the platform has to be asked."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Draft
 from orchestrator.decisions.refusals import Refused, no_shop
-from orchestrator.decisions.rejected import set_aside
 from orchestrator.metrics import Metrics
-from orchestrator.operations.commands.platform_refusals import platform_refusals
-from orchestrator.platforms.client import OrderSnapshot
-from orchestrator.platforms.failures import Unreadable
-from orchestrator.platforms.json_text import is_whole
+from orchestrator.operations.commands.holder import Holder, LocalHolder, nobody
+from orchestrator.operations.commands.requests import RemoteHolder, Requests
 from orchestrator.runtime.rules import Rules
 from orchestrator.runtime.supervisor import Supervisor
-from orchestrator.runtime.worker import ShopWorker
 from storage.records import Order, Target
 from storage.shops import get_shop
 from storage.store import Store
@@ -35,6 +31,7 @@ class CommandServices:
     chance: Chance
     checkpoints: Checkpoints
     metrics: Metrics
+    requests: Requests
 
     async def rules(self, shop: str) -> Rules:
         """A configured shop's rules, whether or not anybody works for it now. Raises Refused (`draining`,
@@ -46,14 +43,16 @@ class CommandServices:
             raise await self._not_configured(shop)
         return rules
 
-    async def worker(self, shop: str) -> ShopWorker:
-        """The worker of a configured shop, for what only it can do: ask the platform. Raises Refused as `rules`, and
-        `overloaded` where nobody works for the shop on this node now."""
+    async def holder(self, shop: str) -> Holder:
+        """Who works for a configured shop, for what needs its platform. Raises Refused as `rules`, and `overloaded`
+        where nobody can work for it now."""
         await self.rules(shop)
         worker = self.supervisor.worker(shop)
-        if worker is None:
-            raise Refused("overloaded", f"shop {shop} is being started; try again in a moment", retry_after_seconds=1)
-        return worker
+        if worker is not None:
+            return LocalHolder(self.store, self.clock, worker)
+        if self.store.is_exclusive:
+            raise nobody(shop)
+        return RemoteHolder(self.store, self.requests, shop)
 
     async def _not_configured(self, shop: str) -> Refused:
         if await self.store.read(lambda tx: get_shop(tx, shop)) is None:
@@ -86,26 +85,6 @@ class CommandServices:
             return draft.order
 
         return await self.store.write(unit)
-
-    async def import_order(self, worker: ShopWorker, order: str) -> Order:
-        """Reads an order and keeps the snapshot. Raises Refused."""
-        async with platform_refusals(self.store, worker, order):
-            try:
-                return await worker.reads.refresh(order)
-            except Unreadable as failure:
-                await self._set_aside(worker.name, order, failure)
-                raise
-
-    async def _set_aside(self, shop: str, order: str, failure: Unreadable) -> None:
-        """Keeps an unreadable payload of an order, unless the answer is not about an order."""
-        if is_whole(failure.payload):
-            now = self.clock.now_ms()
-            await self.store.write(lambda tx: set_aside(tx, shop, "read", order, failure.detail, failure.payload, now))
-
-    async def fetch(self, worker: ShopWorker, order: str) -> OrderSnapshot:
-        """Reads an order without keeping the snapshot. Raises Refused."""
-        async with platform_refusals(self.store, worker, order):
-            return await worker.reads.read(order)
 
 
 class CommandGroup:

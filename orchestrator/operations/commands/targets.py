@@ -44,7 +44,7 @@ class TargetCommands(CommandGroup):
         (submission,) = self._submissions([Requested(shop, order, request, key)])
         target = await services.store.write(lambda tx: self._accept(tx, rules, submission))
         if target is None:
-            known = await services.import_order(await services.worker(shop), order)
+            known = await (await services.holder(shop)).read(order)
             found = submission.of(known.id)  # a platform may know the order by another name than its id
             target = await services.store.write(lambda tx: self._accept(tx, rules, found, has_read=True))
             if target is None:
@@ -165,8 +165,8 @@ class TargetCommands(CommandGroup):
             except Refused:
                 if draft.order.observed_at:
                     raise
-        snapshot = await services.fetch(await services.worker(shop), order)
-        current, ctx = snapshot.order_state(), rules.context(services.clock.now_ms())
+        current = await (await services.holder(shop)).show(order)
+        ctx = rules.context(services.clock.now_ms())
         return plan_or_refuse(ctx, replace(current, state=ctx.machine.observe(None, current)), request)
 
     async def cancel_target(self, target: str) -> Target:

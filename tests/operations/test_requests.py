@@ -1,0 +1,186 @@
+"""What only a shop's holder can do, asked for at a node that does not have the shop: it is done there, and answered
+here. Nodes look by themselves only once an hour, so it is the notices that do it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orchestrator.decisions.refusals import Refused
+from orchestrator.operations.commands import requests
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from statemachines.target import TargetRequest
+from storage.order_search import list_orders
+from storage.records import TargetStatus
+from storage.requests import Request, add_request, begin_request, get_requests, open_requests
+from storage.shops import get_shop
+from storage.transaction import Transaction
+from tests.support.nodes import Node, database, nodes
+from tests.support.platforms import SHOPS
+from tests.support.shopfloor import SHOP, config_of
+
+PLATFORMS = tuple(SHOPS)
+
+
+@asynccontextmanager
+async def floor(
+    folder: Path, platform: str = "selldone", orders: int = 2
+) -> AsyncIterator[tuple[Sandbox, str, Node, Node]]:
+    """A sandbox, its shop, the node that has it and another one."""
+    sandbox = Sandbox(SandboxSettings(orders=orders))
+    with database() as url:
+        async with sandbox.running():
+            config = config_of(sandbox, folder, platform=platform)
+            (shop,) = config.shops
+            async with nodes(url, config) as (holder, other):
+                assert [node.works_for(shop) for node in (holder, other)] == [True, False]
+                yield sandbox, shop, holder, other
+
+
+async def known(node: Node) -> list[str]:
+    return [order.id for order in await node.store.read(lambda tx: list_orders(tx, 0, 100))]
+
+
+def wanted(state: str) -> TargetRequest:
+    return TargetRequest.from_json({"state": state})
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_a_sync_is_done_by_the_holder_and_its_report_comes_back(tmp_path: Path, platform: str) -> None:
+    async with floor(tmp_path, platform) as (_, shop, _, other):
+        with anyio.fail_after(30):
+            await other.commands.sync(shop, 30)  # of the first one, at start, or of the next
+            report = await other.commands.sync(shop, 30)
+        assert report is not None
+        assert len(await known(other)) == 2
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_a_target_is_reached_that_another_node_took(tmp_path: Path, platform: str) -> None:
+    """The order is unknown first, so the holder is asked to read it; then it is woken, and the end is reported here."""
+    async with floor(tmp_path, platform) as (_, shop, holder, other):
+        with anyio.fail_after(30):
+            await holder.commands.sync(shop, 30)
+            for order in await known(holder):
+                target = await other.submit(shop, order, "accepted")
+                assert (await other.finished(target)).status is TargetStatus.REACHED
+
+
+async def test_an_unknown_order_is_read_by_the_holder_for_a_target_a_preview_and_a_refresh(tmp_path: Path) -> None:
+    async with floor(tmp_path, orders=3) as (sandbox, shop, _, other):
+        first, second, third = sandbox.selldone.order_ids()
+        with anyio.fail_after(30):
+            assert (await other.commands.preview(shop, first, wanted("accepted"))).milestone == "accepted"
+            assert (await other.commands.refresh(shop, second)).id == second
+            target = await other.submit(shop, third, "accepted")
+            assert (await other.finished(target)).status is TargetStatus.REACHED
+        assert await other.store.read(open_requests) == []
+
+
+@pytest.mark.parametrize(
+    ("act", "slug"),
+    [
+        (lambda node: node.commands.refresh(SHOP, "424242"), "order-not-found"),
+        (lambda node: node.submit(SHOP, "424242", "accepted"), "order-not-found"),
+        (lambda node: node.commands.preview(SHOP, "424242", wanted("accepted")), "order-not-found"),
+    ],
+    ids=["refresh", "submit", "preview"],
+)
+async def test_a_refusal_comes_back_as_the_holder_made_it(
+    tmp_path: Path, act: Callable[[Node], Awaitable[object]], slug: str
+) -> None:
+    async with floor(tmp_path) as (_, _, holder, other):
+        said = []
+        for node in (holder, other):
+            with anyio.fail_after(30), pytest.raises(Refused) as refused:
+                await act(node)
+            said.append((refused.value.slug, refused.value.detail, refused.value.extra))
+        assert said[0] == said[1]
+        assert said[0][0] == slug
+
+
+async def test_a_shop_is_paused_and_resumed_at_any_node(tmp_path: Path) -> None:
+    async with floor(tmp_path) as (sandbox, shop, holder, other):
+        with anyio.fail_after(30):
+            await holder.commands.sync(shop, 30)
+            worker = holder.supervisor.worker(shop)
+            assert worker is not None
+            await other.commands.pause(shop, "stocktaking")
+            assert worker.admission.is_paused
+            order = sandbox.selldone.order_ids()[0]
+            target = await other.submit(shop, order, "accepted")
+            with pytest.raises(Refused, match="paused by a person"):
+                await other.commands.refresh(shop, order)
+            assert sandbox.ledger.effects(order) == []
+            await other.commands.resume(shop)
+            assert (await other.finished(target)).status is TargetStatus.REACHED
+
+
+async def test_a_pause_reaches_a_holder_that_did_not_answer_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row says it at once; what is not carried out yet stays asked for."""
+    monkeypatch.setattr(requests, "_APPLIED_SECONDS", 0.0)
+    async with floor(tmp_path) as (_, shop, holder, other):
+        await other.commands.pause(shop, None)
+        row = await other.store.read(lambda tx: get_shop(tx, shop))
+        assert row is not None
+        assert row.paused_by == "person"
+        worker = holder.supervisor.worker(shop)
+        assert worker is not None
+        with anyio.fail_after(30):
+            while not worker.admission.is_paused:  # noqa: ASYNC110 - the worker's, which signals nobody of it
+                await anyio.sleep(0.01)
+
+
+async def test_a_sync_that_nobody_waits_for_any_more_is_done_all_the_same(tmp_path: Path) -> None:
+    async with floor(tmp_path) as (sandbox, shop, holder, other):
+        with anyio.fail_after(30):
+            await holder.commands.sync(shop, 30)
+            new = sandbox.selldone.panel.add()
+            assert await other.commands.sync(shop, 0.0) is None
+            await holder.committed.until(lambda: known(holder), lambda found: new in found)
+
+
+async def test_what_a_version_of_another_day_asks_is_refused_for_a_while(tmp_path: Path) -> None:
+    async with floor(tmp_path) as (_, shop, _, other):
+        asked = Request("later", shop, "of-another-day", None, True, 1)
+        await other.store.write(lambda tx: add_request(tx, asked))
+        with anyio.fail_after(30):
+            await other.store.notify("asked", shop)
+            found = await other.committed.until(
+                lambda: other.store.read(lambda tx: get_requests(tx, ["later"])),
+                lambda found: found["later"].answer is not None,
+            )
+        assert "another version" in str(found["later"].answer)
+
+
+async def test_a_shop_that_nobody_works_for_is_refused_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "_BEGUN_SECONDS", 0.0)
+    async with floor(tmp_path) as (_, shop, holder, other):
+        monkeypatch.setattr(holder.supervisor, "worker", lambda _shop: None)
+        for act in (other.commands.refresh(shop, "1"), other.commands.sync(shop, 30)):
+            with anyio.fail_after(30), pytest.raises(Refused) as refused:
+                await act
+            assert (refused.value.slug, refused.value.retry_after_seconds) == ("overloaded", 1)
+        assert await other.store.read(open_requests) == []
+
+
+async def test_what_a_holder_began_before_it_ended_is_done_by_the_next_one(tmp_path: Path) -> None:
+    async with floor(tmp_path) as (sandbox, shop, holder, other):
+        order = sandbox.selldone.order_ids()[0]
+        asked = Request("begun", shop, "read", order, True, 1, epoch=1)
+
+        def unit(tx: Transaction) -> None:
+            add_request(tx, asked)
+            begin_request(tx, "begun", 1)
+
+        await holder.supervisor.drain(5)
+        await other.store.write(unit)
+        with anyio.fail_after(30):
+            await other.store.notify("asked", shop)
+            await other.committed.until(lambda: known(other), lambda found: order in found)
