@@ -90,8 +90,8 @@ class Daemon:
         self.config = config
         self._signals = signals
         self.clock, self.chance = Clock(), Chance()
-        self.node = socket.gethostname()
         self.pid = os.getpid()
+        self.node = _node_name(self.pid, None if store.is_exclusive else self.chance)
         self.started_at = self.clock.now_ms()
         self.is_ready = False
         self._output = output
@@ -101,10 +101,9 @@ class Daemon:
         self._feed_watch = FeedWatch(store, self._on_commit_elsewhere)
         self.metrics = metrics
         self.metrics.follow_log(lambda: output.lines_lost)
-        node = f"{self.node}:{self.pid}"
         self.supervisor = Supervisor(
             store,
-            node,
+            self.node,
             self.clock,
             self.chance,
             checkpoints,
@@ -127,7 +126,7 @@ class Daemon:
         self._checkpoints = checkpoints
         self._door: Door | None = None
         self._blocked_log = BlockedLog(store)
-        exporter = exporter_of(os.environ, node)
+        exporter = exporter_of(os.environ, self.node)
         self._traces = None if exporter is None else Traces(store, *exporter)
         self._watchman = Watchman(store, self.clock, self._retention_ms)
         commits.follow(self._on_commit)
@@ -149,6 +148,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Serves until a signal ends it."""
+        await self.supervisor.join()
         await self._watchman.measure()  # before anything new says that it is later than it was
         platforms = {name: shop.platform for name, shop in self.config.shops.items()}
         await settle(self._store, self._here, platforms, self.clock, self.chance, is_driven=self._drives_restored)
@@ -322,6 +322,13 @@ class Daemon:
             log.error("status.not_written", path=str(path), detail=str(error))
         else:
             log.info("status.written", path=str(path))
+
+
+def _node_name(pid: int, chance: Chance | None) -> str:
+    """The name of this node. `chance` where another process may have the same number on a machine that is called the
+    same, as containers are."""
+    name = f"{socket.gethostname()}:{pid}"
+    return name if chance is None else f"{name}:{chance.feed_id()[:4]}"
 
 
 def _warn_of(config: Config) -> None:

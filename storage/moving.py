@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from storage.errors import StoreError
 from storage.identity import Identity, forgotten_of, mark_copy, read_identity, take_identity
@@ -23,8 +23,12 @@ BATCH: Final = 200
 """So many rows are read and written at once."""
 
 _UNFINISHED: Final = "an unfinished move from feed "
-_NOT_MOVED: Final = {"schema_migrations", "store_identity", "writers", "requests"}
+_NOT_MOVED: Final = {"schema_migrations", "store_identity", "writers", "requests", "nodes"}
 _OF_A_DAEMON: Final = ("orders", "events", "shops", "targets")
+
+
+Guard: TypeAlias = Callable[[Transaction], None]
+"""Raises where somebody else works on the store by now; in the transactions after which there is no way back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,21 @@ def refuse_half(found: Identity) -> None:
         raise NotMoved("a move into this store was not finished; run `fulfilld migrate-store` again")
 
 
+def unguarded(tx: Transaction) -> None:
+    """The guard of a store that nobody else can have open."""
+
+
 async def move(
-    source: Store, target: Store, places: tuple[str, str], now_ms: int, on_table: Callable[[Moved], object]
+    source: Store,
+    target: Store,
+    places: tuple[str, str],
+    now_ms: int,
+    on_table: Callable[[Moved], object],
+    guards: tuple[Guard, Guard] = (unguarded, unguarded),
 ) -> list[Moved]:
     """Moves everything from one store to the other. `places`: of both, as `Engine.place`. `on_table` is called with
-    each table that has arrived. Raises NotMoved, StoreUnavailable."""
+    each table that has arrived. `guards`: of both. Raises NotMoved, StoreUnavailable, and what a guard raises."""
+    guard_source, guard_target = guards
     found = await source.read(read_identity)
     refuse_half(found)
     there = await target.write(lambda tx: _begun(tx, found))
@@ -80,13 +94,21 @@ async def move(
     was_elsewhere = identity.place not in (None, places[0])
     place = identity.place if was_elsewhere else places[1]  # a copy that nobody has started is one there, too
 
+    def verified(tx: Transaction) -> None:
+        guard_target(tx)
+        take_identity(tx, identity, _UNFINISHED + identity.feed, forgotten)
+
+    def give_up(tx: Transaction) -> None:
+        guard_source(tx)
+        mark_copy(tx, now_ms)
+
     def finish(tx: Transaction) -> None:
         take_identity(tx, identity, place, forgotten)
         for statement in tx.dialect.renumber:
             tx.execute(statement)
 
-    await target.write(lambda tx: take_identity(tx, identity, _UNFINISHED + identity.feed, forgotten))
-    await source.write(lambda tx: mark_copy(tx, now_ms))
+    await target.write(verified)
+    await source.write(give_up)
     await target.write(finish)
     return moved
 

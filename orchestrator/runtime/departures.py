@@ -6,18 +6,72 @@ or until somebody cancels them; nothing else happens to its orders.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import anyio
 import structlog
 
+from orchestrator.clock import Clock
+from orchestrator.runtime.wakeups import Wakeup
 from statemachines.target import Json
 from storage.counts import count_pending_of
+from storage.errors import StoreError
 from storage.events import append_event
+from storage.nodes import Node, live_nodes
 from storage.shops import Member, list_members, mark_left, queue_running
+from storage.store import Store
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
+
+_AGAIN_SECONDS = 5.0
+
+
+class Departures:
+    """Notes which shops have left the config and which are back, for one node. Where several nodes share the store, a
+    shop is in the config as long as that of any of them has it. `configured` returns the identities by name that this
+    node's config has now. `run` lasts until it is cancelled."""
+
+    def __init__(self, store: Store, clock: Clock, node: str, configured: Callable[[], Mapping[str, str]]) -> None:
+        self._store, self._clock, self._node, self._configured = store, clock, node, configured
+        self._due = Wakeup()
+        self._elsewhere: frozenset[str] | None = None
+
+    async def note(self) -> None:
+        """Notes what has changed. Raises StoreError."""
+        configured, now = self._configured(), self._clock.now_ms()
+
+        def unit(tx: Transaction) -> list[Move]:
+            return note_moves(tx, configured, now, self._of_others(live_nodes(tx)))
+
+        log_moves(await self._store.write(unit))
+
+    def note_soon(self) -> None:
+        """Has `run` do it."""
+        self._due.ring()
+
+    async def run(self) -> None:
+        """Notes what changes, again until the store takes it."""
+        while True:
+            await self._due.wait()
+            try:
+                await self.note()
+            except StoreError:
+                await anyio.sleep(_AGAIN_SECONDS)
+                self._due.ring()
+
+    def renew(self, _tx: Transaction, nodes: Sequence[Node]) -> Callable[[float], None]:
+        """As `Renewed.renew`: nothing is, but other nodes may have other shops now."""
+        return lambda _began: self._compare(self._of_others(nodes))
+
+    def _compare(self, elsewhere: frozenset[str]) -> None:
+        if self._elsewhere not in (None, elsewhere):
+            self._due.ring()
+        self._elsewhere = elsewhere
+
+    def _of_others(self, nodes: Sequence[Node]) -> frozenset[str]:
+        return frozenset(shop for node in nodes if node.name != self._node for shop in node.shops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +85,15 @@ class Move:
     renamed_to: str | None
 
 
-def note_moves(tx: Transaction, configured: Mapping[str, str], now_ms: int) -> list[Move]:
+def note_moves(
+    tx: Transaction, configured: Mapping[str, str], now_ms: int, elsewhere: Collection[str] = ()
+) -> list[Move]:
     """Compares the shops of the store with those of the config (identities by name), and appends an event for each that
-    has left or is back."""
+    has left or is back. `elsewhere`: shops that the config of another node has."""
     moves = []
     names = {identity: name for name, identity in configured.items()}
     for member in list_members(tx):
-        is_there = member.name in configured
+        is_there = member.name in configured or member.name in elsewhere
         if is_there == (member.left_at is None):
             continue
         move = _move(tx, member, names, has_left=not is_there)

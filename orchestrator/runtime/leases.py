@@ -1,22 +1,29 @@
 """Which shops are this node's: a lease each, renewed while its worker runs and released at the end.
 
 On a store that only one node can open a lease is taken from any holder and never ends. Elsewhere it ends by itself when
-its node dies; a node that cannot renew in time releases its shop, for it cannot know whether it still holds the lease.
-That is decided by the time since the last renewal was *begun*, on the monotonic clock. Nodes compare ends by their wall
-clocks: a node that is ahead by a term takes shops too early, and the fence rejects its writes.
+its node dies. At each heartbeat a node renews all of its leases in one statement, and plans who is to have which shop
+(`decisions.leasing`): it hands over what it has too much, and takes what is free and meant for it.
+
+A node that cannot renew in time gives its shop up, for it cannot know whether it still holds the lease. That is decided
+by the time since the last renewal was *begun*, on the monotonic clock; when a lease is over for others says the clock
+of the database, and the fence rejects what comes too late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 import anyio
 import structlog
 
 from orchestrator.clock import Clock, rfc3339
-from storage.errors import StaleLease, StoreUnavailable
-from storage.leases import Term, acquire, holder_of, release, renew
+from orchestrator.decisions.leasing import Member, spread
+from orchestrator.runtime.membership import Membership
+from storage.errors import StaleLease
+from storage.leases import Lease, acquire, lease_of, list_leases, release, renew_all
+from storage.nodes import Node
 from storage.records import Shop
 from storage.store import Store
 from storage.transaction import Transaction
@@ -25,82 +32,131 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-TERM_SECONDS = 15.0
-"""How long a node that died keeps its shops."""
+_AGAIN_SECONDS: Final = 0.2  # after somebody else was faster, or has the shop's row for a moment
+_AFTER_END_SECONDS: Final = 0.02  # beyond the end of a lease, so that it is over
 
-_RELEASED = "given_up"  # the channel of the names of shops
-_RENEWALS = 3  # in a term: two may fail
+
+class Hold:
+    """A lease that this node has. `before`: who had the shop when it was acquired, None for nobody; `moved` is set once
+    the shop is to be handed over."""
+
+    def __init__(self, name: str, epoch: int, before: str | None, good_until: float | None) -> None:
+        self.name, self.epoch, self.before = name, epoch, before
+        self.good_until = good_until
+        """By the monotonic clock; None: it has no end."""
+        self.moved, self.lost = anyio.Event(), anyio.Event()
 
 
 class Leases:
-    """The leases of one node. `node` names it, the same in no other process."""
+    """The leases of one node."""
 
-    def __init__(self, store: Store, node: str, clock: Clock, term_seconds: float = TERM_SECONDS) -> None:
-        self._store, self._node, self._clock = store, node, clock
-        self._seconds = term_seconds
-        self.pause_seconds = term_seconds / _RENEWALS
-        """How long to wait before a lease is renewed, or a shop that another node has is asked for again."""
+    def __init__(self, store: Store, membership: Membership, clock: Clock) -> None:
+        self._store, self._membership, self._clock = store, membership, clock
+        self._node, self._term_ms = membership.name, membership.term_ms
+        self._held: dict[str, Hold] = {}
+        self._meant: set[str] = set()  # shops that this node may take
+        self._planned = anyio.Event()
+        membership.include(self)
 
-    async def acquire(self, name: str, platform: str, first: Callable[[Transaction], T]) -> tuple[Shop, T] | None:
+    def is_meant(self, name: str) -> bool:
+        """Whether this node may take a shop now."""
+        return self._store.is_exclusive or name in self._meant
+
+    async def meant(self, name: str) -> None:
+        """Returns once this node may take a shop."""
+        while not self.is_meant(name):
+            await self._planned.wait()
+
+    async def acquire(self, name: str, platform: str, first: Callable[[Transaction], T]) -> tuple[Hold, T] | None:
         """Takes a shop, and does `first` in the same transaction; None when another node has it."""
+        began = self._clock.monotonic()
+        term_ms = None if self._store.is_exclusive else self._term_ms
 
-        def unit(tx: Transaction) -> tuple[Shop, T] | None:
-            shop = acquire(tx, name, platform, self._node, self._term())
-            return None if shop is None else (shop, first(tx))
+        def unit(tx: Transaction) -> tuple[Shop, T, str | None] | None:
+            was = lease_of(tx, name)
+            shop = acquire(tx, name, platform, self._node, term_ms)
+            return None if shop is None else (shop, first(tx), None if was is None else was.holder)
 
-        return await self._store.write(unit)
+        found = await self._store.write(unit)
+        self._meant.discard(name)
+        if found is None:
+            self._membership.beat_in(_AGAIN_SECONDS)
+            return None
+        shop, done, before = found
+        good_until = None if term_ms is None else began + term_ms / 1000
+        hold = self._held[name] = Hold(name, shop.lease_epoch, None if before == self._node else before, good_until)
+        return hold, done
 
     async def log_wait(self, name: str) -> None:
-        """Logs who has a shop that this node waits for, and until when unless it renews."""
-        holder, until_ms = await self._store.read(lambda tx: holder_of(tx, name))
+        """Logs who has a shop that this node waits for, and until when, where that node is gone."""
+        lease, now = await self._store.read(lambda tx: lease_of(tx, name)), self._clock.now_ms()
+        if lease is None or lease.is_over or lease.holder in {each.name for each in self._membership.nodes}:
+            return
         log.warning(
             "shop.lease_awaited",
             shop=name,
-            holder=holder,
-            until=None if until_ms is None else rfc3339(until_ms),
-            detail="another daemon has the shop's lease: nothing is done for it here until that ends or is released",
+            holder=lease.holder,
+            until=None if lease.left_ms is None else rfc3339(now + lease.left_ms),
+            detail="a daemon that is gone has the shop's lease: nothing is done for it until that ends",
         )
 
-    async def freed(self, name: str) -> None:
-        """Returns when a shop of another node may be free: its lease was released, or `pause_seconds` are over."""
-        with anyio.move_on_after(self.pause_seconds):
-            async with self._store.listen(_RELEASED) as notices:
-                async for shop in notices:
-                    if shop == name:
-                        return
+    def is_good(self, hold: Hold) -> bool:
+        """Whether this node still has a shop, as far as it can know: no call may go out otherwise."""
+        return not hold.lost.is_set() and (hold.good_until is None or self._clock.monotonic() < hold.good_until)
 
-    async def keep(self, name: str, epoch: int) -> None:
-        """Renews a lease until it is cancelled; returns at once where a lease has no end. Raises StaleLease when
-        another node has the shop, or may have it."""
-        if self._store.is_exclusive:
-            return
-        good_until = self._clock.monotonic() + self._seconds
-        while True:
-            await anyio.sleep(self.pause_seconds)
-            began = self._clock.monotonic()
-            with anyio.move_on_after(max(0.0, good_until - began)):
-                if await self._has_renewed(name, epoch):
-                    good_until = began + self._seconds
-            if self._clock.monotonic() >= good_until:
-                raise StaleLease(name)
+    async def keep(self, hold: Hold) -> None:
+        """Raises StaleLease once another node has the shop, or may have it."""
+        while self.is_good(hold):
+            left = None if hold.good_until is None else hold.good_until - self._clock.monotonic()
+            with anyio.move_on_after(left):
+                await hold.lost.wait()
+        raise StaleLease(hold.name)
 
-    async def release(self, name: str, epoch: int) -> None:
+    async def release(self, hold: Hold) -> None:
         """Releases a shop, and notifies the nodes that wait for it. Raises StoreUnavailable."""
-        await self._store.write(lambda tx: release(tx, name, epoch))
-        if not self._store.is_exclusive:
-            await self._store.notify(_RELEASED, name)
+        self._forget(hold)
+        await self._store.write(lambda tx: release(tx, hold.name, hold.epoch))
+        await self._membership.tell()
 
-    async def _has_renewed(self, name: str, epoch: int) -> bool:
-        term = self._term()
-        assert term is not None
-        try:
-            await self._store.write(lambda tx: renew(tx, name, epoch, term.until_ms))
-        except StoreUnavailable:
-            return False
-        return True
+    def retake(self, hold: Hold) -> None:
+        """The worker of a shop ended, and the shop was not released: it stays this node's, which acquires it again."""
+        if self._forget(hold) and self.is_good(hold):
+            self._meant.add(hold.name)
+            self._look_again()
 
-    def _term(self) -> Term | None:
-        if self._store.is_exclusive:
-            return None
-        now_ms = self._clock.now_ms()
-        return Term(now_ms, now_ms + int(self._seconds * 1000))
+    def renew(self, tx: Transaction, nodes: Sequence[Node]) -> Callable[[float], None]:
+        """As `Renewed.renew`."""
+        renewed = renew_all(tx, self._node, self._term_ms)
+        return partial(self._plan, nodes, renewed, list_leases(tx))
+
+    def _plan(self, nodes: Sequence[Node], renewed: dict[str, int], leases: Sequence[Lease], began: float) -> None:
+        """Takes over what a heartbeat that began at `began` found."""
+        known = {lease.shop: lease for lease in leases}
+        for hold in list(self._held.values()):
+            lease = known.get(hold.name)
+            if lease is None or lease.epoch > hold.epoch or (lease.epoch == hold.epoch and lease.holder != self._node):
+                hold.lost.set()
+            elif renewed.get(hold.name) == hold.epoch:  # else another transaction had its row
+                hold.good_until = began + self._term_ms / 1000
+        members = [Member(node.name, node.shops, node.is_draining) for node in nodes]
+        shops = {shop for member in members for shop in member.shops}
+        holders = {shop: known[shop].holder if shop in known and not known[shop].is_over else None for shop in shops}
+        plan = spread(members, holders)
+        ours = {shop for shop, node in plan.items() if node == self._node}
+        for shop in self._held.keys() & plan.keys() - ours:
+            self._held[shop].moved.set()
+        self._meant = {shop for shop in ours - self._held.keys() if holders[shop] in (None, self._node)}
+        self._look_again()
+        ends = [lease.left_ms for lease in leases if lease.holder != self._node and not lease.is_over]
+        if ends:
+            self._membership.beat_in(min(filter(None, ends)) / 1000 + _AFTER_END_SECONDS)
+
+    def _look_again(self) -> None:
+        self._planned.set()
+        self._planned = anyio.Event()
+
+    def _forget(self, hold: Hold) -> bool:
+        is_held = self._held.get(hold.name) is hold
+        if is_held:
+            del self._held[hold.name]
+        return is_held

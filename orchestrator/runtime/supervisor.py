@@ -7,7 +7,6 @@ pause. Shutdown drains: no new call is admitted, running calls finish and are re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
+from orchestrator import __version__
 from orchestrator.backoff import Growing, equal_jitter
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
@@ -27,9 +27,10 @@ from orchestrator.platforms.meter import Meter
 from orchestrator.registry import PLATFORMS
 from orchestrator.runtime.accounts import keep_account, log_account_change
 from orchestrator.runtime.admission import Admission, Limits
-from orchestrator.runtime.departures import log_moves, note_moves
+from orchestrator.runtime.departures import Departures
 from orchestrator.runtime.driver import ShopServices
-from orchestrator.runtime.leases import TERM_SECONDS, Leases
+from orchestrator.runtime.leases import Hold, Leases
+from orchestrator.runtime.membership import TERM_SECONDS, Membership
 from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, ShopsFacts
 from orchestrator.runtime.rules import Rules
@@ -38,20 +39,20 @@ from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError, store_errors
 from storage.identity import read_identity
-from storage.records import Shop
+from storage.nodes import Presence
 from storage.store import Store
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
 
 _PAUSE_SECONDS = Growing(1.0, 30.0)
-_NOTE_AGAIN_SECONDS = 5.0
+_LAST_WRITE_SECONDS = 5.0
 
 
 class _Entry:
     """One configured shop on this node."""
 
-    __slots__ = ("config", "ended", "is_stopping", "rules", "scope", "started", "worker")
+    __slots__ = ("config", "ended", "is_leaving", "is_stopping", "rules", "scope", "started", "worker")
 
     def __init__(self, config: ShopConfig, rules: Rules) -> None:
         self.config = config
@@ -60,7 +61,7 @@ class _Entry:
         self.scope = anyio.CancelScope()
         self.started = anyio.Event()  # the first start succeeded or failed
         self.ended = anyio.Event()
-        self.is_stopping = False
+        self.is_stopping = self.is_leaving = False
 
 
 class Supervisor:
@@ -80,7 +81,9 @@ class Supervisor:
         lease_seconds: float = TERM_SECONDS,
     ) -> None:
         self._store = store
-        self._leases = Leases(store, node, clock, lease_seconds)
+        self._membership = Membership(store, node, clock, self._presence, lease_seconds)
+        self._leases = Leases(store, self._membership, clock)
+        self._departures = Departures(store, clock, node, self._identities)
         self._due = DueWakeups(store)
         self._walk_turns, self._short_turns = WalkTurns(), short_turns()
         self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics
@@ -88,8 +91,7 @@ class Supervisor:
         self._entries: dict[str, _Entry] = {}
         self._group: TaskGroup | None = None
         self._worked_for: set[str] = set()
-        self._noting = anyio.CancelScope()
-        self._listening = anyio.CancelScope()
+        self._duties = anyio.CancelScope()  # what runs beside the shops, until they have drained
         self._state_directory: Path | None = None
         self._restored_at: int | None = None
         self._on_secrets = on_secrets
@@ -127,14 +129,20 @@ class Supervisor:
         self._config = config
         self._entries = {name: _Entry(shop, Rules.of(shop, config)) for name, shop in config.shops.items()}
 
+    async def join(self) -> None:
+        """The other nodes count on this one from now on; `start` does it where nobody did. Raises StoreMoving,
+        StoreUnavailable."""
+        await self._membership.join()
+
     async def start(self, group: TaskGroup, config: Config) -> None:
-        """Starts every shop's worker in `group`; returns when each has started or failed once."""
+        """Starts every shop's worker in `group`; returns when each has started or failed once, or is another node's."""
         self._group = group
         self.configure(config)
         self._state_directory = self._store.state_directory  # whatever a reload says
         self._restored_at = (await self._store.read(read_identity)).restored_at
-        await self._note_moves()
-        group.start_soon(self._listen, self._listening)
+        await self.join()
+        await self._departures.note()
+        group.start_soon(self._run_duties)
         for entry in self._entries.values():
             group.start_soon(self._keep, entry)
         for entry in list(self._entries.values()):
@@ -148,54 +156,56 @@ class Supervisor:
         affects_all = "recovery_limit" in changes.settings_changed
         changed = tuple(sorted(config.shops.keys() & self._entries.keys())) if affects_all else changes.changed
         async with anyio.create_task_group() as group:
-            for name in (*changes.removed, *changed):
+            for name in changes.removed:
                 group.start_soon(self._stop, self._entries[name], config.drain_seconds)
+            for name in changed:  # which keep their leases
+                group.start_soon(partial(self._stop, self._entries[name], config.drain_seconds, is_leaving=False))
         for name in changes.removed:
             del self._entries[name]
             self._due.forget(name)
         self._config = config
         for name, entry in self._entries.items():
             entry.rules = Rules.of(config.shops[name], config)
-        self._noting.cancel()
         try:
-            await self._note_moves()
+            await self._departures.note()
         except StoreError as error:  # a full disk must not end the daemon because its config is read again
             log.error("shops.not_noted", detail=f"{error}; tried again until it succeeds")
-            self._noting = anyio.CancelScope()
-            self._group.start_soon(self._note_moves_later, self._noting)
+            self._departures.note_soon()
         for name in (*changed, *changes.added):
             self._add(config.shops[name])
+        if changes.removed or changes.added:
+            await self._membership.announce()
         for name in (*changed, *changes.added):
             await self._entries[name].started.wait()
         log.info("config.reloaded", added=changes.added, removed=changes.removed, changed=changed)
 
-    async def _note_moves(self) -> None:
-        """Records which shops have left the config, and which are back. Raises StoreError."""
-        assert self._config is not None
-        configured = {name: shop.identity() for name, shop in self._config.shops.items()}
-        now = self._clock.now_ms()
-        log_moves(await self._store.write(lambda tx: note_moves(tx, configured, now)))
-
-    async def _note_moves_later(self, scope: anyio.CancelScope) -> None:
-        """As `_note_moves`, once the store takes it."""
-        with scope:
-            while True:
-                await anyio.sleep(_NOTE_AGAIN_SECONDS)
-                with suppress(StoreError):
-                    return await self._note_moves()
-
-    async def _listen(self, scope: anyio.CancelScope) -> None:
-        with scope:
-            await self._due.listen()
+    async def _run_duties(self) -> None:
+        with self._duties:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._membership.run)
+                group.start_soon(self._departures.run)
+                group.start_soon(self._due.listen)
 
     async def drain(self, seconds: float) -> None:
-        """Lets running calls finish for at most `seconds`, then stops every worker."""
+        """Lets running calls finish for at most `seconds`, then stops every worker; each shop is another node's as soon
+        as its calls have finished."""
         self.is_draining = True
-        self._noting.cancel()
-        self._listening.cancel()
+        with anyio.move_on_after(_LAST_WRITE_SECONDS):
+            await self._membership.announce()
         async with anyio.create_task_group() as group:
             for entry in self._entries.values():
                 group.start_soon(self._stop, entry, seconds)
+        self._duties.cancel()
+        with anyio.move_on_after(_LAST_WRITE_SECONDS):
+            await self._membership.leave()
+
+    def _identities(self) -> dict[str, str]:
+        assert self._config is not None
+        return {name: shop.identity() for name, shop in self._config.shops.items()}
+
+    def _presence(self) -> Presence:
+        """What the other nodes are told of this one."""
+        return Presence(__version__, tuple(self._entries), self.is_draining)
 
     def _add(self, shop: ShopConfig) -> None:
         assert self._group is not None
@@ -203,13 +213,11 @@ class Supervisor:
         entry = self._entries[shop.name] = _Entry(shop, Rules.of(shop, self._config))
         self._group.start_soon(self._keep, entry)
 
-    async def _stop(self, entry: _Entry, seconds: float) -> None:
-        entry.is_stopping = True
-        worker = entry.worker
-        if worker is not None:
-            worker.drain()
-            with anyio.move_on_after(seconds):
-                await worker.rested()
+    async def _stop(self, entry: _Entry, seconds: float, *, is_leaving: bool = True) -> None:
+        """Stops a shop's worker, once its calls have finished. `is_leaving`: this node gives the shop up."""
+        entry.is_stopping, entry.is_leaving = True, is_leaving
+        if entry.worker is not None:
+            await _rested(entry.worker, seconds)
         entry.scope.cancel()
         await entry.ended.wait()
 
@@ -222,6 +230,8 @@ class Supervisor:
                     began = self._clock.monotonic()
                     try:
                         await self._work(entry)
+                        entry.worker = None
+                        continue  # another node's turn
                     except Exception as error:  # noqa: BLE001 - supervised: one shop's fault is not the others'
                         _log_fault(entry.config.name, error)
                     entry.worker = None
@@ -235,35 +245,51 @@ class Supervisor:
             entry.ended.set()
 
     async def _work(self, entry: _Entry) -> None:
+        """Works for a shop, if need be once it is this node's, until it is to be another one's."""
+        hold = await self._acquired(entry)
+        worker = self._equip(entry, hold)
+        is_moved = False
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._leases.keep, hold)
+                await group.start(worker.run)
+                entry.worker = worker
+                entry.started.set()
+                await hold.moved.wait()
+                is_moved = True
+                log.info("shop.handed_over", shop=entry.config.name)
+                assert self._config is not None
+                await _rested(worker, self._config.drain_seconds)
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE_SECONDS):
+                await worker.aclose()
+                if is_moved or entry.is_leaving:
+                    await self._leases.release(hold)
+            self._leases.retake(hold)
+
+    async def _acquired(self, entry: _Entry) -> Hold:
+        """Waits until a shop is this node's."""
         shop = entry.config
         identity = shop.identity()
 
         def first(tx: Transaction) -> str | None:
             return keep_account(tx, shop.name, identity, self._clock.now_ms())
 
-        acquire = partial(self._leases.acquire, shop.name, shop.platform, first)
-        if (acquired := await acquire()) is None:
+        if not self._leases.is_meant(shop.name):
             await self._leases.log_wait(shop.name)
             entry.started.set()
-        while acquired is None:
-            await self._leases.freed(shop.name)
-            acquired = await acquire()
-        row, was = acquired
+        while True:
+            await self._leases.meant(shop.name)
+            if (acquired := await self._leases.acquire(shop.name, shop.platform, first)) is not None:
+                break
+            entry.started.set()
+        hold, was = acquired
         if was is not None:
             log_account_change(shop.name, was, identity)
-        worker = self._equip(entry, row)
-        try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._leases.keep, shop.name, row.lease_epoch)
-                await group.start(worker.run)
-                entry.worker = worker
-                entry.started.set()
-        finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-                await worker.aclose()
-                await self._leases.release(shop.name, row.lease_epoch)
+        return hold
 
-    def _equip(self, entry: _Entry, row: Shop) -> ShopWorker:
+    def _equip(self, entry: _Entry, hold: Hold) -> ShopWorker:
         shop = entry.config
         limits = Limits(
             rate_per_second=shop.limits.rate_per_second,
@@ -287,7 +313,7 @@ class Supervisor:
             client=client,
             admission=admission,
             store=self._store,
-            epoch=row.lease_epoch,
+            epoch=hold.epoch,
             clock=self._clock,
             chance=self._chance,
             checkpoints=self._checkpoints,
@@ -296,7 +322,7 @@ class Supervisor:
             short_turns=self._short_turns,
         )
         interval = shop.poll.interval_seconds if shop.poll.enabled else None
-        is_first = shop.name not in self._worked_for
+        has_died = shop.name not in self._worked_for or hold.before is not None  # this node's process, or another one
         self._worked_for.add(shop.name)
         return ShopWorker(
             services,
@@ -304,7 +330,7 @@ class Supervisor:
             interval,
             shop.access_fingerprint(),
             refresh_seconds=shop.poll.after_step_seconds,
-            is_process_start=is_first,
+            is_process_start=has_died,
         )
 
     def _open_client(self, admission: Admission, meter: Meter, shop: ShopConfig) -> PlatformClient:
@@ -338,6 +364,13 @@ class Supervisor:
 async def reread_later(shop: ShopConfig) -> ShopConfig | None:
     """As `config.reread`, off the event loop."""
     return await anyio.to_thread.run_sync(reread, shop)
+
+
+async def _rested(worker: ShopWorker, seconds: float) -> None:
+    """Admits no new call, and returns once those that are out have finished, at most after so long."""
+    worker.drain()
+    with anyio.move_on_after(seconds):
+        await worker.rested()
 
 
 def _facts(name: str, entry: _Entry) -> ShopFacts:

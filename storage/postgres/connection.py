@@ -76,6 +76,8 @@ DIALECT = Dialect(
     text_type='TEXT COLLATE "C"',
     barrier="''||",
     row_lock=" FOR SHARE",
+    row_take=" FOR UPDATE SKIP LOCKED",
+    now_ms="(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
     feed_claim=f"{FEED_LOCK}; {FEED_PLACE}",
     all_columns=(
         "SELECT c.table_name, c.column_name, coalesce(k.ordinal_position, 0) FROM information_schema.columns c"

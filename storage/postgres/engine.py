@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -17,7 +17,7 @@ from storage.store import OnCommit, OnGroup
 from storage.transaction import Transaction
 
 if TYPE_CHECKING:
-    from storage.postgres.lock import DatabaseLock
+    from storage.postgres.joining import Joining
     from storage.postgres.store import PostgresStore
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class PostgresEngine:
 
     def __init__(self, url: str) -> None:
         self._options = options_of(url)
-        self._lock: DatabaseLock | None = None
+        self._is_daemons = False
 
     @staticmethod
     def located(url: str, directory: Path) -> str:  # noqa: ARG004 - nothing in it is relative
@@ -82,24 +82,22 @@ class PostgresEngine:
         """None is the store's."""
         return []
 
-    def exclusive(self, now_ms: Callable[[], int]) -> DatabaseLock:  # noqa: ARG002 - the server knows the time
-        """The lock of the database."""
-        from storage.postgres.lock import DatabaseLock
-
-        self._lock = DatabaseLock(self._options, self.url)
-        return self._lock
+    def exclusive(self, now_ms: Callable[[], int]) -> Joining:  # noqa: ARG002 - the server knows the time
+        """Nothing is held: several daemons share the database."""
+        self._is_daemons = True
+        return self._joining()
 
     def open(
         self, now_ms: int, *, on_commit: OnCommit, on_group: OnGroup
     ) -> AbstractAsyncContextManager[PostgresStore]:
         """As `open_postgres`."""
-        from storage.postgres.lock import DatabaseLock
         from storage.postgres.store import open_postgres
 
-        lock = self._lock or DatabaseLock(self._options, self.url)
-        return open_postgres(
-            self._options, self.url, self.state_directory, lock, now_ms, on_commit=on_commit, on_group=on_group
-        )
+        directory = self.state_directory
+        if self._is_daemons:  # not for one look
+            with suppress(OSError):  # whoever wants to keep a file there says better what is wrong
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return open_postgres(self._options, self.url, directory, now_ms, on_commit=on_commit, on_group=on_group)
 
     def glance(self, unit: Callable[[Transaction], T]) -> T:
         """What a unit reads of the database, read-only. Raises StoreError."""
@@ -121,17 +119,16 @@ class PostgresEngine:
         )
 
     def holder(self) -> Holder | None:
-        """Who holds the lock of the database."""
-        from storage.postgres.failures import Error
-        from storage.postgres.lock import DatabaseLock
-
-        try:
-            return DatabaseLock(self._options, self.url).holder()
-        except Error:
-            return None
+        """A daemon of this machine that works on the database."""
+        return self._joining().holder()
 
     def checks(self) -> Sequence[Check]:
         """Whether the server can be reached, and the database be a store."""
         from storage.postgres.checks import check_server
 
         return check_server(self._options, self.url)
+
+    def _joining(self) -> Joining:
+        from storage.postgres.joining import Joining
+
+        return Joining(self._options, self.url)

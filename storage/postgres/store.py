@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,6 @@ from storage.changes import Change
 from storage.errors import StoreLost
 from storage.pending import Unit
 from storage.postgres.failures import unavailable
-from storage.postgres.lock import DatabaseLock
 from storage.postgres.notices import Notices
 from storage.postgres.readers import Readers
 from storage.postgres.schema import prepare
@@ -30,11 +29,9 @@ T = TypeVar("T")
 class PostgresStore:
     """The store in one database. Made by `open_postgres`."""
 
-    def __init__(
-        self, url: str, state_directory: Path, writer: Writer, readers: Readers, notices: Notices, lock: DatabaseLock
-    ) -> None:
+    def __init__(self, url: str, state_directory: Path, writer: Writer, readers: Readers, notices: Notices) -> None:
         self._url, self._state_directory = url, state_directory
-        self._writer, self._readers, self._notices, self._lock = writer, readers, notices, lock
+        self._writer, self._readers, self._notices = writer, readers, notices
 
     @property
     def url(self) -> str:
@@ -43,7 +40,7 @@ class PostgresStore:
 
     @property
     def is_exclusive(self) -> bool:
-        """A lock of a session ends when the connection does, and another daemon may be there before we know."""
+        """Any number of daemons share a database."""
         return False
 
     @property
@@ -72,7 +69,6 @@ class PostgresStore:
 
     async def read(self, unit: Unit[T]) -> T:
         """Runs `unit` on a connection that reads, in one consistent snapshot."""
-        self._writer.refuse_lost()
         return await self._readers.read(unit)
 
     async def notify(self, channel: str, text: str) -> None:
@@ -83,20 +79,10 @@ class PostgresStore:
         """The notices of a channel from now on."""
         return self._notices.listen(channel)
 
-    @property
-    def lost(self) -> StoreLost | None:
-        """Why the store is given up: another daemon took it over. It does not come back."""
-        return self._writer.lost
-
-    async def watch(self, every_seconds: float) -> StoreLost:
-        """Returns once another daemon took the store over; never where nobody holds its lock."""
-        while self._writer.lost is None:
-            await anyio.sleep(every_seconds)
-            try:
-                await to_thread.run_sync(self._lock.keep)
-            except StoreLost as lost:
-                self._writer.lost = lost
-        return self._writer.lost
+    async def watch(self, every_seconds: float) -> StoreLost:  # noqa: ARG002
+        """Never returns: what is away comes back, and nobody can take the store over."""
+        await anyio.sleep_forever()
+        raise AssertionError
 
 
 @asynccontextmanager
@@ -104,7 +90,6 @@ async def open_postgres(
     options: Mapping[str, str],
     url: str,
     state_directory: Path,
-    lock: DatabaseLock,
     now_ms: int,
     *,
     on_commit: OnCommit,
@@ -116,9 +101,6 @@ async def open_postgres(
     session, readers = Session(options, url, name, now_ms), Readers(options, url)
 
     def prepared() -> None:
-        if lock.is_held:  # for a daemon, not for one look
-            with suppress(OSError):  # whoever wants to keep a file there says better what is wrong
-                state_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             prepare(options, now_ms)
         except psycopg.Error as error:
@@ -135,7 +117,7 @@ async def open_postgres(
                 async with anyio.create_task_group() as writing:
                     writing.start_soon(_run_shielded, writer)
                     try:
-                        yield PostgresStore(url, state_directory, writer, readers, notices, lock)
+                        yield PostgresStore(url, state_directory, writer, readers, notices)
                     finally:
                         writer.close()
             finally:

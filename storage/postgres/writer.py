@@ -9,7 +9,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from storage.changes import Change
-from storage.errors import StoreLost, StoreUnavailable
+from storage.errors import StoreUnavailable
 from storage.gathering import Gathering, Group
 from storage.pending import Pending, Unit
 from storage.postgres.session import Session
@@ -20,10 +20,9 @@ T = TypeVar("T")
 
 
 class Writer:
-    """Owns the session. `lost` says why the store is given up: it does not come back."""
+    """Owns the session."""
 
     def __init__(self, session: Session, on_commit: OnCommit, on_group: OnGroup) -> None:
-        self.lost: StoreLost | None = None
         self._session = session
         self._on_commit, self._on_group = on_commit, on_group
         self._thread = CapacityLimiter(1)
@@ -41,11 +40,6 @@ class Writer:
         """As `Store.change`."""
         return self._committed(Pending.of(change))
 
-    def refuse_lost(self) -> None:
-        """Raises StoreLost once the store is lost."""
-        if self.lost is not None:
-            raise self.lost.again()
-
     def close(self) -> None:
         """Lets `run` end once everything that waits is committed."""
         self._waiting.close()
@@ -60,19 +54,16 @@ class Writer:
             await self._commit(await self._waiting.take())
 
     def _committed(self, pending: Pending[T], *, is_bulk: bool = False) -> Coroutine[Any, Any, T]:
-        if not self._waiting.is_closing:
-            self.refuse_lost()
         return self._waiting.committed(pending, is_bulk=is_bulk)
 
     async def _commit(self, groups: Sequence[Group]) -> None:
         published: list[Published] = []
         began, members = anyio.current_time(), [pending for group in groups for pending in group.members]
         try:
-            self.refuse_lost()
             published = await to_thread.run_sync(self._session.run, members, limiter=self._thread)
         except StoreUnavailable as failure:
             for pending in members:  # one each: several tasks raise them
-                pending.error = failure.again() if isinstance(failure, StoreLost) else StoreUnavailable(str(failure))
+                pending.error = StoreUnavailable(str(failure))
                 pending.error.__cause__ = failure.__cause__
         except BaseException:
             for pending in members:  # nobody may take silence for success

@@ -39,6 +39,7 @@ DIALECT = Dialect(
     },
     barrier="+",  # a unary plus: the column is an expression then, which no index is of
     index_hint=" INDEXED BY {}",
+    now_ms="CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)",
     all_columns=(
         "SELECT m.name, c.name, c.pk FROM sqlite_master m JOIN pragma_table_info(m.name) c"
         " WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY m.name, c.cid"

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import anyio
 import pytest
 from structlog.testing import capture_logs
 
 from orchestrator.checkpoints import Checkpoints
-from orchestrator.clock import Chance, Clock, rfc3339
+from orchestrator.clock import Chance, Clock
+from orchestrator.config import Config
 from orchestrator.metrics import Metrics
-from orchestrator.runtime.leases import Leases
+from orchestrator.runtime.leases import Hold, Leases
+from orchestrator.runtime.membership import Membership
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.engines import open_store
 from storage.errors import StaleLease, StoreUnavailable
-from storage.leases import Term, acquire
+from storage.leases import acquire, lease_of
+from storage.nodes import Presence, beat, live_nodes
 from storage.shops import get_shop
 from storage.store import Store
 from storage.transaction import Transaction
@@ -29,7 +33,9 @@ from tests.support.committed import Committed
 from tests.support.engines import store_url
 from tests.support.shopfloor import SHOP, config_of
 
-T = TypeVar("T")
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
+LONG = 300.0  # seconds: no lease ends by itself in a test
 
 
 class Shared:
@@ -41,14 +47,12 @@ class Shared:
         self._store = store
         self.is_down = False
         self.writes = 0
-        self.was_written = anyio.Event()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     async def write(self, unit: object) -> object:
         self.writes += 1
-        self.was_written.set()
         if self.is_down:
             raise StoreUnavailable("no connection")
         return await self._store.write(unit)  # type: ignore[arg-type]
@@ -56,161 +60,281 @@ class Shared:
     write_bulk = write
 
 
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Of a store that several nodes share; on SQLite they are in one process, which no real ones could be."""
+    return store_url(tmp_path)
+
+
 @asynccontextmanager
-async def shared(folder: Path) -> AsyncIterator[Shared]:
-    async with open_store(store_url(folder), NOW) as store:
+async def shared(url: str, committed: Committed | None = None) -> AsyncIterator[Shared]:
+    async with open_store(url, NOW, on_group=committed or Committed()) as store:
         yield Shared(store)
 
 
-def node(store: Shared | Store, name: str, clock: Clock, term_seconds: float = 0.03) -> Leases:
-    return Leases(cast("Store", store), name, clock, term_seconds)
+class Node:
+    """A node without workers: what it may take and what it holds."""
+
+    def __init__(self, store: Shared, name: str, clock: Clock | None = None, shops: tuple[str, ...] = (SHOP,)) -> None:
+        self.presence = Presence("1", shops)
+        self.membership = Membership(
+            cast("Store", store), name, clock or Clock(), lambda: self.presence, term_seconds=LONG
+        )
+        self.leases = Leases(cast("Store", store), self.membership, clock or Clock())
+        self.holds: dict[str, Hold] = {}
+
+    async def take(self, shop: str = SHOP) -> Hold | None:
+        acquired = await self.leases.acquire(shop, "selldone", lambda tx: "done beside it")
+        if acquired is None:
+            return None
+        self.holds[shop], done = acquired
+        assert done == "done beside it"
+        return self.holds[shop]
+
+    async def round(self) -> None:
+        """A heartbeat, and what follows from it."""
+        await self.membership.announce()
+        for shop in self.presence.shops:
+            if shop not in self.holds and self.leases.is_meant(shop):
+                await self.take(shop)
+        for shop, hold in list(self.holds.items()):
+            if hold.moved.is_set():
+                await self.leases.release(self.holds.pop(shop))
 
 
-def nothing(tx: Transaction) -> None:
-    """No work beside the lease."""
+async def pass_time(store: Shared, seconds: float = LONG) -> None:
+    """As if so much time had passed for the database."""
+    for table, column in (("shops", "lease_expires_at"), ("nodes", "expires_at")):
+        sql = f"UPDATE {table} SET {column} = {column} - ?"
+        await store.write(lambda tx, sql=sql: tx.execute(sql, (int(seconds * 1000),)))
 
 
-async def test_a_shop_is_one_nodes_until_it_is_released(tmp_path: Path) -> None:
-    async with shared(tmp_path) as store:
-        clock = Clock(now_ms=lambda: NOW)
-        first, second = node(store, "a", clock), node(store, "b", clock)
-        acquired = await first.acquire("acme", "selldone", lambda tx: "done beside it")
-        assert acquired is not None
-        assert acquired[1] == "done beside it"
-        assert await second.acquire("acme", "selldone", nothing) is None
-        await first.release("acme", acquired[0].lease_epoch)
-        assert await second.acquire("acme", "selldone", nothing) is not None
+async def test_a_shop_is_one_nodes_until_it_is_released(url: str) -> None:
+    async with shared(url) as store:
+        first, second = Node(store, "a"), Node(store, "b")
+        hold = await first.take()
+        assert hold is not None
+        assert await second.take() is None
+        await first.leases.release(hold)
+        taken = await second.take()
+        assert taken is not None
+        assert taken.before is None, "nobody died in its midst"
 
 
-async def test_nothing_is_done_beside_a_lease_that_is_another_nodes(tmp_path: Path) -> None:
-    async with shared(tmp_path) as store:
-        clock = Clock(now_ms=lambda: NOW)
-        await node(store, "a", clock).acquire("acme", "selldone", nothing)
+async def test_nothing_is_done_beside_a_lease_that_is_another_nodes(url: str) -> None:
+    async with shared(url) as store:
+        await Node(store, "a").take()
         done: list[str] = []
-        assert await node(store, "b", clock).acquire("acme", "selldone", lambda tx: done.append("b")) is None
+        assert await Node(store, "b").leases.acquire(SHOP, "selldone", lambda tx: done.append("b")) is None
         assert done == []
 
 
-async def test_a_lease_is_renewed_for_as_long_as_it_is_kept(tmp_path: Path) -> None:
-    times: Mapping[str, list[float]] = {"wall": [NOW]}
-    async with shared(tmp_path) as store:
-        clock = Clock(now_ms=lambda: int(times["wall"][-1]))
-        leases = node(store, "a", clock, term_seconds=60.0)
-        leases.pause_seconds = 0.0
-        acquired = await leases.acquire("acme", "selldone", nothing)
-        assert acquired is not None
-        times["wall"].append(NOW + 50_000)
-        store.was_written = anyio.Event()
-        async with anyio.create_task_group() as group:
-            group.start_soon(leases.keep, "acme", acquired[0].lease_epoch)
-            await store.was_written.wait()
-            before = store.writes
-            while store.writes < before + 2:  # the first of them is done then
-                await anyio.lowlevel.checkpoint()
-            other = node(store, "b", Clock(now_ms=lambda: NOW + 70_000), term_seconds=60.0)
-            assert await other.acquire("acme", "selldone", nothing) is None
-            group.cancel_scope.cancel()
+async def test_a_heartbeat_renews_what_a_node_holds(url: str) -> None:
+    async with shared(url) as store:
+        first, second = Node(store, "a"), Node(store, "b")
+        await first.membership.join()
+        assert await first.take() is not None
+        await pass_time(store, LONG - 10)
+        await first.membership.announce()
+        await pass_time(store, LONG - 10)
+        assert await second.take() is None
+        await pass_time(store, 10)
+        taken = await second.take()
+        assert taken is not None
+        assert taken.before == "a"
 
 
-async def test_a_node_whose_shop_was_taken_hears_of_it(tmp_path: Path) -> None:
-    async with shared(tmp_path) as store:
-        leases = node(store, "a", Clock(), term_seconds=60.0)
-        leases.pause_seconds = 0.0
-        acquired = await leases.acquire("acme", "selldone", nothing)
-        assert acquired is not None
-        await store.write(lambda tx: acquire(tx, "acme", "selldone", "b"))
+async def test_a_node_whose_shop_was_taken_hears_of_it_at_its_next_heartbeat(url: str) -> None:
+    async with shared(url) as store:
+        first = Node(store, "a")
+        hold = await first.take()
+        assert hold is not None
+        await pass_time(store)
+        assert await Node(store, "b").take() is not None
+        await first.membership.announce()
+        assert not first.leases.is_good(hold)
         with pytest.raises(StaleLease):
-            await leases.keep("acme", acquired[0].lease_epoch)
+            await first.leases.keep(hold)
 
 
-async def test_a_node_that_cannot_renew_in_time_gives_its_shop_up(tmp_path: Path) -> None:
+async def test_a_node_that_cannot_renew_in_time_gives_its_shop_up(url: str) -> None:
     seconds = [0.0]
-
-    def monotonic() -> float:
-        seconds[0] += 1.0
-        return seconds[0]
-
-    async with shared(tmp_path) as store:
-        leases = node(store, "a", Clock(now_ms=lambda: NOW, monotonic=monotonic), term_seconds=10.0)
-        leases.pause_seconds = 0.0
-        acquired = await leases.acquire("acme", "selldone", nothing)
-        assert acquired is not None
+    async with shared(url) as store:
+        clock = Clock(monotonic=lambda: seconds[0])
+        node = Node(store, "a", clock)
+        hold = await node.take()
+        assert hold is not None
+        seconds[0] = LONG - 1
+        assert node.leases.is_good(hold)
+        await node.membership.announce()
         store.is_down = True
+        seconds[0] += LONG - 1
+        await node.membership.announce()
+        assert node.leases.is_good(hold), "the last heartbeat that came through counts from its begin"
+        seconds[0] += 1
+        await node.membership.announce()
+        assert not node.leases.is_good(hold)
         with pytest.raises(StaleLease):
-            await leases.keep("acme", acquired[0].lease_epoch)
-        assert store.writes > 2, "it was tried again"
+            await node.leases.keep(hold)
 
 
 @pytest.mark.engines("sqlite")
 async def test_on_a_store_of_one_node_nobody_waits_and_nothing_is_renewed(tmp_path: Path) -> None:
     async with open_store(store_url(tmp_path), NOW) as store:
-        await store.write(lambda tx: acquire(tx, "acme", "selldone", "killed", Term(NOW, NOW + 15_000)))
-        leases = node(store, "b", Clock(now_ms=lambda: NOW))
-        acquired = await leases.acquire("acme", "selldone", nothing)
-        assert acquired is not None
-        await leases.keep("acme", acquired[0].lease_epoch)  # returns
+        await store.write(lambda tx: acquire(tx, SHOP, "selldone", "killed", 15_000))
+        node = Node(cast("Shared", store), "b")
+        await node.membership.join()
+        await node.membership.run()  # returns
+        await node.leases.meant(SHOP)
+        hold = await node.take()
+        assert hold is not None
+        assert hold.good_until is None
+        assert await store.read(live_nodes) == []
 
 
-async def test_a_node_that_waits_for_a_shop_hears_when_it_is_given_up(tmp_path: Path) -> None:
-    async with shared(tmp_path) as store:
-        clock = Clock(now_ms=lambda: NOW)
-        first, second = node(store, "a", clock, term_seconds=3600.0), node(store, "b", clock, term_seconds=3600.0)
-        acquired = await first.acquire("acme", "selldone", nothing)
-        assert acquired is not None
-        with anyio.fail_after(30):
-            async with anyio.create_task_group() as group:
-                group.start_soon(second.freed, "acme")
-                await anyio.wait_all_tasks_blocked()
-                await store.notify("given_up", "another shop")
-                await anyio.wait_all_tasks_blocked()
-                assert await second.acquire("acme", "selldone", nothing) is None
-                await first.release("acme", acquired[0].lease_epoch)
-        assert await second.acquire("acme", "selldone", nothing) is not None
+@pytest.mark.parametrize("nodes", [2, 3])
+async def test_shops_are_spread_over_the_nodes_that_join_and_go(url: str, nodes: int) -> None:
+    async with shared(url) as store:
+        shops = tuple(f"shop-{number}" for number in range(6))
+        every = [Node(store, name, shops=shops) for name in "abc"[:nodes]]
+
+        async def settled(living: list[Node]) -> list[int]:
+            for _ in range(3):
+                for each in living:
+                    await each.round()
+            held = [shop for each in living for shop in each.holds]
+            assert sorted(held) == list(shops), "each has one taker"
+            return [len(each.holds) for each in living]
+
+        assert await settled(every[:1]) == [6]
+        assert await settled(every) == [6 // nodes] * nodes
+        before = [set(each.holds) for each in every]
+        await settled(every)
+        assert [set(each.holds) for each in every] == before, "nothing moves without a reason"
+        every[0].presence = Presence("1", shops, is_draining=True)
+        assert (await settled(every))[0] == 0
+        await pass_time(store)  # the draining one ended, and another died
+        assert await settled(every[-1:]) == [6]
 
 
-async def test_a_node_asks_again_after_a_while_for_what_a_dead_one_gave_nobody(tmp_path: Path) -> None:
-    async with shared(tmp_path) as store:
-        with anyio.fail_after(30):
-            await node(store, "b", Clock(), term_seconds=0.003).freed("acme")
+async def test_a_shop_goes_to_a_node_whose_config_has_it(url: str) -> None:
+    async with shared(url) as store:
+        first, second = Node(store, "a", shops=("one", "two")), Node(store, "b", shops=("two", "three", "four"))
+        for _ in range(3):
+            await first.round()
+            await second.round()
+        assert "one" in first.holds
+        assert {"three", "four"} <= second.holds.keys()
 
 
-async def test_a_node_that_waits_for_the_lease_of_a_killed_one_says_so_once(tmp_path: Path) -> None:
+async def test_a_frozen_node_that_comes_back_joins_anew(url: str) -> None:
+    async with shared(url) as store:
+        frozen, other = Node(store, "a"), Node(store, "b")
+        await frozen.round()
+        assert frozen.holds
+        await pass_time(store)
+        await other.round()
+        assert other.holds
+        await frozen.membership.announce()
+        assert [node.name for node in await store.read(live_nodes)] == ["a", "b"]
+        assert not frozen.leases.is_good(frozen.holds[SHOP])
+
+
+# -- with workers ---------------------------------------------------------------------------------------------------
+
+
+def supervisor_of(store: Shared, name: str, lease_seconds: float = LONG) -> Supervisor:
+    return Supervisor(
+        cast("Store", store),
+        name,
+        Clock(),
+        Chance(random.Random(1)),
+        Checkpoints(),
+        Metrics(),
+        lease_seconds=lease_seconds,
+    )
+
+
+def config_with(sandbox: Sandbox, folder: Path, shops: int) -> Config:
+    """The config of several shops, all of one platform but for the last ones."""
+    folder.mkdir(exist_ok=True)
+    platforms = ("selldone", "cloudsuite", "xsale", "shopify", "woocommerce")[:shops]
+    return config_of(sandbox, folder, platform=platforms)
+
+
+async def holders(store: Shared, config: Config) -> dict[str, str | None]:
+    def unit(tx: Transaction) -> dict[str, str | None]:
+        found = {name: lease_of(tx, name) for name in config.shops}
+        return {name: None if lease is None else lease.holder for name, lease in found.items()}
+
+    return await store.read(unit)  # type: ignore[no-any-return]
+
+
+async def test_a_node_that_waits_for_the_lease_of_a_killed_one_says_so_once(url: str, tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
-    async with sandbox.running(), open_store(store_url(tmp_path), NOW) as plain:
-        store, config = cast("Store", Shared(plain)), config_of(sandbox, tmp_path)
-        await plain.write(lambda tx: acquire(tx, SHOP, "selldone", "killed", Term(NOW, NOW + 10_000)))
-        clock = Clock(now_ms=lambda: NOW)
-        supervisor = Supervisor(store, "b", clock, Chance(random.Random(1)), Checkpoints(), Metrics(), lease_seconds=15)
+    async with sandbox.running(), shared(url) as store:
+        await store.write(lambda tx: acquire(tx, SHOP, "selldone", "killed", int(LONG * 1000)))
+        supervisor = supervisor_of(store, "b")
         with capture_logs() as logged:
             async with anyio.create_task_group() as group:
-                await supervisor.start(group, config)
-                await store.notify("given_up", SHOP)  # it asks again, and still has to wait
+                await supervisor.start(group, config_of(sandbox, tmp_path))
+                await store.notify("nodes", "")  # it looks again, and still has to wait
                 await anyio.wait_all_tasks_blocked()
                 await supervisor.drain(5)
         [said] = [line for line in logged if line["event"] == "shop.lease_awaited"]
-        assert (said["shop"], said["holder"], said["until"]) == (SHOP, "killed", rfc3339(NOW + 10_000))
+        assert (said["shop"], said["holder"]) == (SHOP, "killed")
+        assert said["until"] is not None
 
 
-async def test_the_second_of_two_nodes_takes_a_shop_over_when_the_first_leaves(tmp_path: Path) -> None:
+async def test_a_node_that_drains_hands_its_shop_to_the_one_that_waits(url: str, tmp_path: Path) -> None:
     sandbox, committed = Sandbox(SandboxSettings(orders=1)), Committed()
-    async with sandbox.running(), open_store(store_url(tmp_path), NOW, on_group=committed) as plain:
-        store, config = cast("Store", Shared(plain)), config_of(sandbox, tmp_path)
-
-        def supervisor(name: str) -> Supervisor:
-            return Supervisor(store, name, Clock(), Chance(random.Random(1)), Checkpoints(), Metrics())
-
-        first, second = supervisor("a"), supervisor("b")
+    async with sandbox.running(), shared(url, committed) as store:
+        config = config_of(sandbox, tmp_path)
+        first, second = supervisor_of(store, "a"), supervisor_of(store, "b")
         async with anyio.create_task_group() as group:
             await first.start(group, config)
             await second.start(group, config)
             assert [each.shops()[SHOP].is_leased for each in (first, second)] == [True, False]
             await first.drain(5)
-            shop = await committed.until(
-                lambda: plain.read(lambda tx: get_shop(tx, SHOP)), lambda found: found and found.lease_holder == "b"
-            )
+            with anyio.fail_after(60):  # no lease ends: only the notice can have woken it
+                shop = await committed.until(
+                    lambda: store.read(lambda tx: get_shop(tx, SHOP)), lambda found: found and found.lease_holder == "b"
+                )
             assert shop is not None
             assert shop.lease_epoch == 2
             await second.drain(5)
-        ended = await plain.read(lambda tx: get_shop(tx, SHOP))
+        ended = await store.read(lambda tx: get_shop(tx, SHOP))
         assert ended is not None
         assert ended.lease_holder is None
+        assert await store.read(live_nodes) == []
+
+
+async def test_a_node_that_joins_gets_its_share_at_once(url: str, tmp_path: Path) -> None:
+    sandbox, committed = Sandbox(SandboxSettings(orders=1)), Committed()
+    async with sandbox.running(), shared(url, committed) as store:
+        config = config_with(sandbox, tmp_path, 4)
+        first, second = supervisor_of(store, "a"), supervisor_of(store, "b")
+        async with anyio.create_task_group() as group:
+            await first.start(group, config)
+            assert set((await holders(store, config)).values()) == {"a"}
+            await second.start(group, config)
+            with anyio.fail_after(60):
+                await committed.until(
+                    lambda: holders(store, config),
+                    lambda found: Counter(found.values()) == {"a": 2, "b": 2},
+                )
+            await first.drain(5)
+            await second.drain(5)
+
+
+async def test_a_reload_keeps_the_lease_of_a_changed_shop(url: str, tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), shared(url) as store:
+        config = config_of(sandbox, tmp_path)
+        supervisor = supervisor_of(store, "a")
+        async with anyio.create_task_group() as group:
+            await supervisor.start(group, config)
+            await store.write(lambda tx: beat(tx, "b", Presence("1", (SHOP,)), int(LONG * 1000)))
+            await supervisor.reload(config_of(sandbox, tmp_path, {"timeout_seconds": 6}))
+            assert supervisor.shops()[SHOP].is_leased
+            await supervisor.drain(5)

@@ -15,8 +15,8 @@ from orchestrator.testing.engine_suite.scratch import Engine, engine
 _PARTS = [
     import_module(f"{__name__}.test_{part}")
     for part in (
-        *("activity", "changes", "counts", "events", "jobs", "leases", "model", "orders", "pushes"),
-        *("retention", "scratch", "shops", "targets", "units"),
+        *("activity", "changes", "counts", "events", "jobs", "leases", "model", "nodes", "orders"),
+        *("pushes", "retention", "scratch", "shops", "targets", "units"),
     )
 ]
 _TESTS = {name: test for part in _PARTS for name, test in vars(part).items() if name.startswith("test_")}

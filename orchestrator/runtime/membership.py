@@ -1,0 +1,137 @@
+"""This node among those that share the store: it says at each heartbeat that it lives, and hears who else does.
+
+A heartbeat is one transaction, in which everything else that a node has to renew is renewed, too (`Renewed`). Whoever
+changes what others plan by (a shop was released, a node joins or drains) notifies them, so that they beat at once.
+On a store that only one node can open there is nobody to tell, and none of this happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Protocol
+
+import anyio
+import structlog
+
+from orchestrator.clock import Clock
+from orchestrator.runtime.wakeups import Wakeup
+from storage.errors import StoreError
+from storage.nodes import Node, Presence, beat, join, leave, live_nodes
+from storage.store import Store
+from storage.transaction import Transaction
+
+log = structlog.get_logger()
+
+TERM_SECONDS: Final = 15.0
+"""How long a node that died keeps its shops."""
+
+_CHANGED: Final = "nodes"  # a channel; the text says nothing
+_BEATS: Final = 3  # in a term: two may fail
+_AGAIN_SECONDS: Final = 1.0  # after one that failed
+_BETWEEN_SECONDS: Final = 0.05  # whatever happens, nobody beats more often
+
+
+class Renewed(Protocol):
+    """What a node renews at each heartbeat."""
+
+    def renew(self, tx: Transaction, nodes: list[Node]) -> Callable[[float], object]:
+        """Renews it. `nodes`: all that live. The answer is called in the event loop once that is durable, with when the
+        heartbeat began, by the monotonic clock."""
+        ...
+
+
+class Membership:
+    """Of one node. `name`: the same in no other process. `describe` says what others are told of it. `run` lasts until
+    it is cancelled."""
+
+    def __init__(
+        self, store: Store, name: str, clock: Clock, describe: Callable[[], Presence], term_seconds: float
+    ) -> None:
+        self.name, self.term_ms = name, int(term_seconds * 1000)
+        self.nodes: tuple[Node, ...] = ()
+        """All that lived at the last heartbeat, this one included."""
+        self._store, self._clock, self._describe = store, clock, describe
+        self._pause_seconds = term_seconds / _BEATS
+        self._next_seconds = self._pause_seconds
+        self._renewed: list[Renewed] = []
+        self._wake = Wakeup()
+
+    def include(self, renewed: Renewed) -> None:
+        """Renews this, too, at each heartbeat from now on."""
+        self._renewed.append(renewed)
+
+    def beat_in(self, seconds: float) -> None:
+        """Beats once so many seconds have passed since the last heartbeat, unless it is due before."""
+        self._next_seconds = min(self._next_seconds, max(_BETWEEN_SECONDS, seconds))
+        self._wake.ring()
+
+    async def join(self) -> None:
+        """The others count on this node from now on, and it knows of them; once is enough. Raises StoreMoving,
+        StoreUnavailable."""
+        if self._store.is_exclusive or self.nodes:
+            return
+        presence = self._describe()
+        await self._store.write(lambda tx: join(tx, self.name, presence, self.term_ms))
+        await self._beat()
+        await self.tell()
+
+    async def run(self) -> None:
+        """Beats; returns at once where there can be no other node."""
+        if self._store.is_exclusive:
+            return
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._listen)
+            while True:
+                await self._rest()
+                try:
+                    await self._beat()
+                except StoreError as error:  # what is not renewed ends by itself
+                    log.warning("node.heartbeat_failed", node=self.name, detail=str(error))
+                    self.beat_in(_AGAIN_SECONDS)
+
+    async def announce(self) -> None:
+        """Says at once what has changed of this node. The store may be away: then the next heartbeat does."""
+        if not self._store.is_exclusive:
+            with suppress(StoreError):
+                await self._beat()
+                await self.tell()
+
+    async def tell(self) -> None:
+        """Has the other nodes beat at once, for what they plan by has changed."""
+        if not self._store.is_exclusive:
+            with suppress(StoreError):  # they beat now and then anyway
+                await self._store.notify(_CHANGED, "")
+
+    async def leave(self) -> None:
+        """The others count on this node no more. Where the store is away its row ends by itself."""
+        if not self._store.is_exclusive:
+            with suppress(StoreError):
+                await self._store.write(lambda tx: leave(tx, self.name))
+                await self.tell()
+
+    async def _listen(self) -> None:
+        async with self._store.listen(_CHANGED) as notices:
+            async for _ in notices:
+                self.beat_in(0)
+
+    async def _rest(self) -> None:
+        began = self._clock.monotonic()
+        while (left := self._next_seconds - (self._clock.monotonic() - began)) > 0:
+            with anyio.move_on_after(left):
+                await self._wake.wait()  # the next one may be due sooner by now
+        self._next_seconds = self._pause_seconds
+
+    async def _beat(self) -> None:
+        """Raises StoreError."""
+        began, presence = self._clock.monotonic(), self._describe()
+
+        def unit(tx: Transaction) -> tuple[list[Node], list[Callable[[float], object]]]:
+            beat(tx, self.name, presence, self.term_ms)
+            nodes = live_nodes(tx)
+            return nodes, [each.renew(tx, nodes) for each in self._renewed]
+
+        nodes, after = await self._store.write(unit)
+        self.nodes = tuple(nodes)
+        for act in after:
+            act(began)

@@ -1,0 +1,88 @@
+"""Nodes: who works on the store right now, each for as long as it says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.testing.engine_suite.scratch import Engine
+from storage.nodes import Node, Presence, StoreInUse, StoreMoving, beat, join, leave, live_nodes
+from storage.store import Store
+
+TERM_MS = 300_000
+PLAIN = Presence("1")
+
+
+async def joined(store: Store, name: str, presence: Presence = PLAIN, *, is_mover: bool = False) -> None:
+    await store.write(lambda tx: join(tx, name, presence, TERM_MS, is_mover=is_mover))
+
+
+async def lives(store: Store, name: str, presence: Presence = PLAIN) -> None:
+    await store.write(lambda tx: beat(tx, name, presence, TERM_MS))
+
+
+async def names(store: Store) -> list[str]:
+    return [node.name for node in await store.read(live_nodes)]
+
+
+async def pass_time(store: Store, ms: int = TERM_MS) -> None:
+    """As if so much time had passed."""
+    await store.write(lambda tx: tx.execute("UPDATE nodes SET expires_at = expires_at - ?", (ms,)))
+
+
+async def test_a_node_tells_of_itself_what_it_said_last(engine: Engine) -> None:
+    async with engine.open() as store:
+        await joined(store, "a", Presence("1", ("xs", "acme")))
+        first = (await store.read(live_nodes))[0]
+        await lives(store, "a", Presence("1", ("acme",), True, {"acme": {"running": 2}}))
+        [node] = await store.read(live_nodes)
+        assert node == Node(
+            "a", "1", first.started_at, node.seen_at, True, False, frozenset({"acme"}), {"acme": {"running": 2}}
+        )
+        assert first.shops == {"acme", "xs"}
+        assert node.seen_at >= first.seen_at
+
+
+async def test_a_node_that_says_nothing_for_a_term_is_forgotten_by_the_others(engine: Engine) -> None:
+    async with engine.open() as store:
+        await joined(store, "a")
+        await pass_time(store)
+        await joined(store, "b")
+        assert await names(store) == ["b"]
+        await lives(store, "b")
+        assert await store.read(lambda tx: tx.query("SELECT name FROM nodes")) == [("b",)]
+        await lives(store, "a", Presence("1", ("acme",)))  # it was frozen
+        assert await names(store) == ["a", "b"]
+
+
+async def test_a_node_that_leaves_is_gone_at_once(engine: Engine) -> None:
+    async with engine.open() as store:
+        await joined(store, "a")
+        await store.write(lambda tx: leave(tx, "a"))
+        assert await names(store) == []
+
+
+async def test_a_store_that_is_used_is_not_moved(engine: Engine) -> None:
+    async with engine.open() as store:
+        await joined(store, "a")
+        with pytest.raises(StoreInUse, match="in use by a: stop every daemon on it first") as refused:
+            await joined(store, "mover", is_mover=True)
+        assert not refused.value.is_by_movers
+        assert await names(store) == ["a"]
+
+
+async def test_nobody_works_on_a_store_that_is_being_moved(engine: Engine) -> None:
+    async with engine.open() as store:
+        await joined(store, "a")
+        await pass_time(store)
+        await joined(store, "mover", is_mover=True)
+        for late in (joined, lives):
+            with pytest.raises(StoreMoving, match="mover"):
+                await late(store, "a")
+        with pytest.raises(StoreInUse) as refused:
+            await joined(store, "another", is_mover=True)
+        assert refused.value.is_by_movers
+        await joined(store, "mover", is_mover=True)  # it goes on
+        await pass_time(store)  # it was killed
+        await joined(store, "a")
+        with pytest.raises(StoreInUse):
+            await joined(store, "mover", is_mover=True)

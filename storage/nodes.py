@@ -1,0 +1,125 @@
+"""Nodes: the daemons that share a store, each a row that it writes anew while it lives. Instants are the database's.
+
+Where only one process can have the store open (SQLite) there are none. A command that moves the store is a node, too:
+no daemon joins while it lives, and it does not begin while a daemon lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from storage.errors import StoreError
+from storage.records import Json
+from storage.text import dump_json, load_json
+from storage.transaction import Transaction
+
+
+class StoreInUse(StoreError):
+    """Others work on the store that a command wants for itself. `is_by_movers`: only such commands do."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        names = ", ".join(node.name for node in nodes)
+        remedy = "stop every daemon on it first; one that was killed counts for storage.lease_seconds more"
+        super().__init__(f"the store is in use by {names}: {remedy}")
+        self.is_by_movers = all(node.is_mover for node in nodes)
+
+
+class StoreMoving(StoreError):
+    """A command moves the store: no daemon may work on it."""
+
+    def __init__(self, mover: str) -> None:
+        super().__init__(
+            f"`fulfilld migrate-store` ({mover}) moves this store; start the daemon on the new one once it has ended"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What a daemon says of itself: the shops of its config, and what it knows of those that it works for."""
+
+    version: str
+    shops: Sequence[str] = ()
+    is_draining: bool = False
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A daemon that lives, or a command that moves the store. Instants in Unix milliseconds."""
+
+    name: str
+    version: str
+    started_at: int
+    seen_at: int
+    is_draining: bool
+    is_mover: bool
+    shops: frozenset[str]
+    facts: Mapping[str, Json]
+
+
+def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mover: bool = False) -> None:
+    """A node is there from now on, for `term_ms` unless it says so again. Raises StoreMoving, and for a mover
+    StoreInUse."""
+    tx.execute("UPDATE store_identity SET forgotten = forgotten")  # one at a time may join
+    others = [each for each in live_nodes(tx) if each.name != name]
+    if is_mover and others:
+        raise StoreInUse(others)
+    for each in others:
+        if each.is_mover:
+            raise StoreMoving(each.name)
+    now = tx.dialect.now_ms
+    tx.execute(
+        "INSERT INTO nodes (name, version, started_at, seen_at, expires_at, is_draining, is_mover, shops, facts)"  # noqa: S608
+        f" VALUES (?, ?, {now}, {now}, {now} + ?, ?, ?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at, expires_at = excluded.expires_at",
+        (
+            name,
+            presence.version,
+            term_ms,
+            int(presence.is_draining),
+            int(is_mover),
+            dump_json(sorted(presence.shops)),
+            dump_json(dict(presence.facts)),
+        ),
+    )
+
+
+def beat(tx: Transaction, name: str, presence: Presence, term_ms: int) -> None:
+    """A daemon that joined lives, for `term_ms` unless it says so again, and rows of dead ones go. One that was taken
+    for dead meanwhile joins anew. Raises StoreMoving."""
+    now = tx.dialect.now_ms
+    known = tx.execute(
+        f"UPDATE nodes SET seen_at = {now}, expires_at = {now} + ?, is_draining = ?, shops = ?, facts = ?"  # noqa: S608
+        f" WHERE name = ? AND expires_at > {now}",
+        (
+            term_ms,
+            int(presence.is_draining),
+            dump_json(sorted(presence.shops)),
+            dump_json(dict(presence.facts)),
+            name,
+        ),
+    )
+    if not known:
+        join(tx, name, presence, term_ms)
+    tx.execute(
+        "DELETE FROM nodes WHERE name IN"  # noqa: S608
+        f" (SELECT name FROM nodes WHERE expires_at <= {now} ORDER BY name{tx.dialect.row_take})"
+    )
+
+
+def leave(tx: Transaction, name: str) -> None:
+    """The node is gone."""
+    tx.execute("DELETE FROM nodes WHERE name = ?", (name,))
+
+
+def live_nodes(tx: Transaction) -> list[Node]:
+    """Every node that lives, by name."""
+    rows = tx.query(
+        "SELECT name, version, started_at, seen_at, is_draining, is_mover, shops, facts FROM nodes"  # noqa: S608
+        f" WHERE expires_at > {tx.dialect.now_ms} ORDER BY name"
+    )
+    return [
+        Node(*row[:4], bool(row[4]), bool(row[5]), frozenset(load_json(row[6])), load_json(row[7]))  # type: ignore[call-arg]
+        for row in rows
+    ]
