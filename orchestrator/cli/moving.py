@@ -88,7 +88,7 @@ async def alone_on(store: Store) -> AsyncIterator[Guard]:
     async def go_on() -> None:
         while True:
             await anyio.sleep(_TERM_MS / 3000)
-            with suppress(StoreError):  # the guards tell whether it is so in the end
+            with suppress(StoreError):  # the guards find out in the end
                 await store.write(guard)
 
     failure: Exception | None = None

@@ -116,7 +116,7 @@ class Leases:
         """Releases a shop, and notifies the nodes that wait for it. Raises StoreUnavailable."""
         self._forget(hold)
         await self._store.write(lambda tx: release(tx, hold.name, hold.epoch))
-        await self._membership.tell()
+        await self._membership.notify()
 
     def retake(self, hold: Hold) -> None:
         """The worker of a shop ended, and the shop was not released: it stays this node's, which acquires it again."""

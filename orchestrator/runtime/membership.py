@@ -2,7 +2,7 @@
 
 A heartbeat is one transaction, in which everything else that a node has to renew is renewed, too (`Renewed`). Whoever
 changes what others plan by (a shop was released, a node joins or drains) notifies them, so that they beat at once.
-On a store that only one node can open there is nobody to tell, and none of this happens.
+On a store that only one node can open there is nobody to notify, and nothing of this happens.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Renewed(Protocol):
 
 
 class Membership:
-    """Of one node. `name`: the same in no other process. `describe` says what others are told of it. `run` lasts until
+    """Of one node. `name`: the same in no other process. `describe` returns what it says of itself. `run` lasts until
     it is cancelled."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Membership:
         presence = self._describe()
         await self._store.write(lambda tx: join(tx, self.name, presence, self.term_ms))
         await self._beat()
-        await self.tell()
+        await self.notify()
 
     async def run(self) -> None:
         """Beats; returns at once where there can be no other node."""
@@ -95,9 +95,9 @@ class Membership:
         if not self._store.is_exclusive:
             with suppress(StoreError):
                 await self._beat()
-                await self.tell()
+                await self.notify()
 
-    async def tell(self) -> None:
+    async def notify(self) -> None:
         """Has the other nodes beat at once, for what they plan by has changed."""
         if not self._store.is_exclusive:
             with suppress(StoreError):  # they beat now and then anyway
@@ -108,7 +108,7 @@ class Membership:
         if not self._store.is_exclusive:
             with suppress(StoreError):
                 await self._store.write(lambda tx: leave(tx, self.name))
-                await self.tell()
+                await self.notify()
 
     async def _listen(self) -> None:
         async with self._store.listen(_CHANGED) as notices:

@@ -204,7 +204,7 @@ class Supervisor:
         return {name: shop.identity() for name, shop in self._config.shops.items()}
 
     def _presence(self) -> Presence:
-        """What the other nodes are told of this one."""
+        """What this node says of itself to the others."""
         return Presence(__version__, tuple(self._entries), self.is_draining)
 
     def _add(self, shop: ShopConfig) -> None:

@@ -159,7 +159,7 @@ async def refused(_: object) -> None:
 async def test_a_reload_on_a_full_disk_is_applied_and_recorded_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.runtime.supervisor._NOTE_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("orchestrator.runtime.departures._AGAIN_SECONDS", 0.01)
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         before, config = written(tmp_path), load(tmp_path / "config.json")

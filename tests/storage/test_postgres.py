@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,12 +19,12 @@ from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.changes import Change
 from storage.engines import engine_of, open_store
-from storage.errors import NotAStore, StoreError, StoreLocked, StoreLost, StoreUnavailable
+from storage.errors import NotAStore, StoreError, StoreUnavailable
 from storage.events import append_event, event_rows, last_cursor, list_events
 from storage.identity import feed_id
 from storage.leases import acquire
+from storage.nodes import Presence, join, leave, live_nodes
 from storage.orders import get_order, insert_order, step_row
-from storage.postgres.connection import Connection
 from storage.records import Order
 from storage.store import Store, no_listener
 from storage.transaction import Published, Transaction
@@ -253,78 +252,30 @@ async def test_a_notice_reaches_other_processes(url: str) -> None:
                     await anyio.sleep(0.02)
 
 
-def test_the_second_daemon_is_refused_by_the_name_of_the_first(url: str) -> None:
-    first, second = (engine_of(url).exclusive(lambda: NOW) for _ in range(2))
-    first.acquire()
-    with pytest.raises(StoreLocked, match=f"is held by process {os.getpid()} on {socket.gethostname()} since"):
-        second.acquire()
-    holder = engine_of(url).holder()
-    assert holder is not None
-    assert holder.pid == os.getpid()
-    first.release()
-    second.acquire()
-    second.release()
-    assert engine_of(url).holder() is None
-
-
-async def test_a_lock_that_was_cut_off_is_taken_again(url: str) -> None:
+async def test_a_second_daemon_is_let_in_and_one_of_this_machine_is_named(url: str) -> None:
     engine = engine_of(url)
-    lock = engine.exclusive(lambda: NOW)
-    lock.acquire()
+    engine.exclusive(lambda: NOW).acquire()
+    assert engine.holder() is None, "there is no store yet"
     async with engine.open(NOW, on_commit=no_listener, on_group=no_listener) as store:
-        with postgres.server().away():
-            pass
-        assert engine.holder() is None
-        async with anyio.create_task_group() as group:
-            group.start_soon(store.watch, 0.01)
-            with anyio.fail_after(60):
-                while engine.holder() is None:  # noqa: ASYNC110 - another session of the server tells it
-                    await anyio.sleep(0.01)
-            group.cancel_scope.cancel()
-    lock.release()
+        for name in (f"elsewhere:{os.getpid()}:1", f"{socket.gethostname()}:4711:2"):
+            await store.write(lambda tx, name=name: join(tx, name, Presence("1"), 60_000))  # type: ignore[misc]
+        engine_of(url).exclusive(lambda: NOW).acquire()
+        holder = engine_of(url).holder()
+        assert holder is not None
+        assert holder.pid == 4711
 
 
-async def test_a_lock_that_nobody_has_any_more_is_not_taken_for_lost(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session that was cut off may end between the look at its lock and the look at who has it."""
-    engine = engine_of(url)
-    lock, cut_off = engine.exclusive(lambda: NOW), engine_of(url).exclusive(lambda: NOW)
-    lock.acquire()
-    async with engine.open(NOW, on_commit=no_listener, on_group=no_listener) as store:
-        with postgres.server().away():
-            pass
-        cut_off.acquire()
-        looked = threading.Event()
-
-        def too_late(connection: Connection) -> None:
-            del connection
-            monkeypatch.undo()
-            cut_off.release()
-            looked.set()
-
-        monkeypatch.setattr("storage.postgres.lock._holder", too_late)
-        async with anyio.create_task_group() as group:
-            group.start_soon(store.watch, 0.01)
-            with anyio.fail_after(60):
-                while not looked.is_set() or engine.holder() is None:  # noqa: ASYNC110 - another thread and session
-                    await anyio.sleep(0.01)
-            group.cancel_scope.cancel()
-        await store.write(lambda tx: append_event(tx, NOW, "one"))
-    lock.release()
-
-
-async def test_a_store_that_another_daemon_took_over_is_lost(url: str) -> None:
-    engine, other = engine_of(url), engine_of(url)
-    lock, standby = engine.exclusive(lambda: NOW), other.exclusive(lambda: NOW)
-    lock.acquire()
-    async with engine.open(NOW, on_commit=no_listener, on_group=no_listener) as store:
-        with postgres.server().away():
-            pass
-        standby.acquire()
-        assert "took the store over" in str(await store.watch(0.01))
-        with pytest.raises(StoreLost):
-            await store.write(lambda tx: append_event(tx, NOW, "one"))
-    standby.release()
-    lock.release()
+async def test_a_standby_waits_until_no_daemon_lives(url: str) -> None:
+    async with open_store(url, NOW) as store:
+        await store.write(lambda tx: join(tx, "a", Presence("1"), 60_000))
+        waiting = engine_of(url).exclusive(lambda: NOW)
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(waiting.wait_acquire)
+                await anyio.wait_all_tasks_blocked()
+                assert not group.cancel_scope.cancel_called
+                assert len(await store.read(live_nodes)) == 1
+                await store.write(lambda tx: leave(tx, "a"))
 
 
 async def test_texts_are_compared_byte_by_byte_whatever_the_language(url: str) -> None:

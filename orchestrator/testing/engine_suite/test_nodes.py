@@ -29,7 +29,7 @@ async def pass_time(store: Store, ms: int = TERM_MS) -> None:
     await store.write(lambda tx: tx.execute("UPDATE nodes SET expires_at = expires_at - ?", (ms,)))
 
 
-async def test_a_node_tells_of_itself_what_it_said_last(engine: Engine) -> None:
+async def test_a_node_is_seen_as_it_described_itself_last(engine: Engine) -> None:
     async with engine.open() as store:
         await joined(store, "a", Presence("1", ("xs", "acme")))
         first = (await store.read(live_nodes))[0]
