@@ -344,7 +344,7 @@ def _replace_file(path: Path, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How the daemon is started. `standby`: wait while another one holds the store. `drives_restored`: work at once on
+    """How the daemon is started. `standby`: wait while another one works on the store. `drives_restored`: work at once on
     a store that took another one's place."""
 
     standby: bool = False
@@ -440,7 +440,7 @@ async def _wait_for(lock: Exclusion, signals: Signals) -> bool:
 
         async def wait() -> None:
             nonlocal got
-            log.info("daemon.standby", detail="another process holds the store; waiting to take over")
+            log.info("daemon.standby", detail="another process works on the store; waiting to take over")
             await lock.wait_acquire()
             got = True
             group.cancel_scope.cancel()

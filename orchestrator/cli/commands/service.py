@@ -21,7 +21,7 @@ class CountedAs(StrEnum):
 def run(
     context: typer.Context,
     standby: Annotated[
-        bool, typer.Option("--standby", help="Wait while another daemon holds the store, then take over.")
+        bool, typer.Option("--standby", help="Wait while another daemon has the store, then take over.")
     ] = False,
     drive_restored: Annotated[
         bool,
