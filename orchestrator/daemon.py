@@ -344,8 +344,8 @@ def _replace_file(path: Path, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How the daemon is started. `standby`: wait while another one works on the store. `drives_restored`: work at once on
-    a store that took another one's place."""
+    """How the daemon is started. `standby`: wait while another one works on the store. `drives_restored`: work at once
+    on a store that took another one's place."""
 
     standby: bool = False
     drives_restored: bool = False
