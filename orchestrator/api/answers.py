@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from orchestrator.operations.writing import to_json
+from storage.errors import store_errors
 
 log = structlog.get_logger()
 
@@ -79,7 +80,10 @@ async def stream(
 
 
 def cut_off(request: web.Request, error: Exception) -> None:
-    """Ends a stream so that its reader can see that it is not complete."""
-    log.error("api.stream_failed", path=request.path, exc_info=error)
+    """Ends a stream so that its reader can see that it is not complete. A store that is away is no fault of ours."""
+    if (causes := store_errors(error)) is not None:
+        log.warning("api.stream_ended", path=request.path, detail=str(causes[0]))
+    else:
+        log.error("api.stream_failed", path=request.path, exc_info=error)
     if request.transport is not None:
         request.transport.abort()
