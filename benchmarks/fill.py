@@ -29,10 +29,10 @@ from orchestrator.sandbox.selldone.baskets import Basket
 from orchestrator.sandbox.selldone.platform import SelldonePlatform
 from orchestrator.sandbox.selldone.shop import SelldoneOptions
 from statemachines.target import Json
+from storage.engines import open_store
 from storage.events import append_events
 from storage.orders import insert_order
 from storage.records import Order, PlanEntry, Situation, Target, TargetStatus, changed
-from storage.sqlite.store import open_sqlite
 from storage.targets import insert_target
 from storage.transaction import Transaction
 
@@ -62,15 +62,18 @@ Row = tuple[str, OrderSnapshot, int, bool]
 """The name of a shop, an order of it, when that was imported, and whether it has events."""
 
 
-async def fill(path: Path, wanted: Wanted, now_ms: int) -> None:
-    """Makes the store. Raises ValueError where the pending orders are no whole number for each shop."""
+async def fill(place: Path | str, wanted: Wanted, now_ms: int) -> None:
+    """Makes the store, in a file or where the URL says.
+
+    Raises ValueError where the pending orders are no whole number for each shop."""
     if wanted.pending % wanted.shops or wanted.pending > wanted.orders:
         raise ValueError(f"{wanted.pending} pending orders cannot be spread over {wanted.shops} shops")
     clock = Clock(now_ms=lambda: now_ms)
     stock = Stock(orders=wanted.pending // wanted.shops, seed=1, shops=wanted.shops)
     simulated = SelldonePlatform(clock, Ledger(clock), SelldoneOptions(), stock)
     names = list(simulated.shops(""))
-    async with open_sqlite(path, now_ms) as store:
+    url = place if isinstance(place, str) else f"sqlite:///{place}"
+    async with open_store(url, now_ms) as store:
         rows = chain(_delivered(clock, names, wanted, now_ms), _pending(simulated, names, now_ms))
         while batch := list(islice(rows, _BATCH)):
             await store.write(lambda tx, batch=batch: _insert_all(tx, batch, now_ms))  # type: ignore[misc]

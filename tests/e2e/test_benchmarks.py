@@ -14,6 +14,7 @@ import pytest
 import benchmarks
 from benchmarks.__main__ import PARTS
 from benchmarks.page import DATA, PAGE, filled
+from benchmarks.peers.installed import postgres_tools
 
 pytestmark = pytest.mark.e2e
 
@@ -91,3 +92,15 @@ def test_a_store_is_filled(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     assert "20 orders in" in done.stdout
+
+
+def test_nodes_on_one_database_are_measured() -> None:
+    if postgres_tools() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    command = [sys.executable, "-m", "benchmarks.nodes", "--nodes=1", "--cycles=1", "--shops=2", "--orders=8"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    _, titles, row, said = done.stdout.splitlines()
+    shown = dict(zip(titles.split(), map(float, row.split()), strict=True))
+    assert min(shown[name] for name in ("node_us", "database_us", "wal_bytes", "steps_a_second")) > 0
+    assert "statements" in said
