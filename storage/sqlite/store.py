@@ -26,8 +26,12 @@ from storage.store import OnCommit, OnGroup, no_listener
 
 T = TypeVar("T")
 
-_WAL_LIMIT_BYTES = 64 * 1024 * 1024
-_CHECKPOINT_PAGES = 8000  # 32 MB: a page that many steps rewrote is brought into the file once
+_CHECKPOINT_PAGES = 32_000
+"""128 MB. While the log is brought into the file nothing commits, for as long as the disk takes to sync; so that comes
+seldom, and a page that many steps rewrote is brought there once."""
+_WAL_LIMIT_BYTES = 192 * 1024 * 1024  # a log that readers kept from being brought in is cut to this
+_WRITER_CACHE_KIB = 8192
+"""What the longest units change at once stays in memory: of less, pages are written and read again within a unit."""
 _READERS = 4
 _APPLICATION_ID = int.from_bytes(b"fulf")  # in the file's header: distinguishes our files from other programs
 
@@ -124,6 +128,7 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path, now_ms: int) -> 
     connection.execute("PRAGMA synchronous=FULL")  # an intent must survive power loss, not only SIGKILL (S5)
     connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
     connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("BEGIN IMMEDIATE")
     try:
