@@ -197,7 +197,7 @@ class Daemon:
             settings=settings,
             clock=self.clock,
             checkpoints=self._checkpoints,
-            arrived=self.inbox.wake,
+            arrived=self.inbox.arrived,
             reread=self._renewal.reread_shop,
         )
         async with listening(build_receiver(reception), place_of_webhooks(settings)) as (host, port):

@@ -10,6 +10,9 @@ signed: an unknown order, a shipment. The ERP gets them, however long the platfo
 A shop has a task while it has webhooks to process. Many hints of one order that wait together cost one read. A row is
 done only when its effects are durable, so a crash anywhere repeats a read and loses nothing; a row whose read fails
 waits by itself, with a growing pause, and blocks no other.
+
+Webhooks are kept by whichever node they come to, and processed by the one that works for their shop, under its lease;
+those of a shop that nobody works for, as far as they need no platform, by any: each is finished once.
 """
 
 from __future__ import annotations
@@ -48,6 +51,7 @@ from orchestrator.platforms.webhooks import (
 )
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError, store_errors
+from storage.leases import lease_of
 from storage.rejected import remove_rejected_by
 from storage.store import Store
 from storage.transaction import Transaction
@@ -67,7 +71,9 @@ log = structlog.get_logger()
 _BATCH = 200
 _BATCH_BYTES = 4 * 1024 * 1024  # of bodies that are in memory at once, for each shop
 _READS_AT_ONCE = 8
+_CHANNEL = "webhooks"
 _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
+_LONGEST_REST_BESIDE_OTHERS_SECONDS = 1.0  # whose notices may be lost
 _CRASH_PAUSE_SECONDS = 5.0
 
 
@@ -95,9 +101,17 @@ class Inbox:
         """There are new rows."""
         self._wake.set()
 
+    async def arrived(self, shop: str) -> None:
+        """A webhook of the shop was kept by this node."""
+        self.wake()
+        if self._worker_of(shop) is None and not self._store.is_exclusive:
+            await self._store.notify(_CHANNEL, shop)
+
     async def run(self) -> None:
         """Works until cancelled."""
         async with anyio.create_task_group() as group:
+            if not self._store.is_exclusive:
+                group.start_soon(self._listen)
             while True:
                 self._wake = anyio.Event()
                 try:
@@ -108,12 +122,18 @@ class Inbox:
                 with anyio.move_on_after(rest_seconds):
                     await self._wake.wait()
 
+    async def _listen(self) -> None:
+        async with self._store.listen(_CHANNEL) as notices:
+            async for shop in notices:
+                if self._worker_of(shop) is not None:
+                    self._wake.set()
+
     async def _start_tasks(self, group: TaskGroup) -> float:
         """Starts a task for each shop with due rows; returns how long nothing else will be due (seconds)."""
-        rest_seconds = _LONGEST_REST_SECONDS
+        rest_seconds = _LONGEST_REST_SECONDS if self._store.is_exclusive else _LONGEST_REST_BESIDE_OTHERS_SECONDS
         now = self._clock.now_ms()
-        for shop, due_at in await self._store.read(shops_with_webhooks):
-            if shop in self._at_work:
+        for shop, due_at, is_free in await self._store.read(self._waiting):
+            if shop in self._at_work or not (is_free or self._worker_of(shop) is not None):
                 continue
             until_due_ms = due_at - now if due_at <= now + LONGEST_WAIT_MS else 0
             wait_seconds = max(until_due_ms / 1000, self._closed_until.get(shop, 0.0) - self._clock.monotonic())
@@ -123,6 +143,14 @@ class Inbox:
             self._at_work.add(shop)
             group.start_soon(self._process_shop, shop)
         return rest_seconds
+
+    def _waiting(self, tx: Transaction) -> list[tuple[str, int, bool]]:
+        """Shops with unprocessed webhooks, when the first of these is due, and whether no other node has the shop."""
+        found = shops_with_webhooks(tx)
+        if self._store.is_exclusive:
+            return [(shop, due_at, True) for shop, due_at in found]
+        leases = {shop: lease_of(tx, shop) for shop, _ in found}
+        return [(shop, due_at, (lease := leases[shop]) is None or lease.is_over) for shop, due_at in found]
 
     async def _process_shop(self, shop: str) -> None:
         try:
@@ -157,7 +185,7 @@ class Inbox:
             else:
                 local.append((webhook, notification))
         if local:
-            await self._finish_each(local)
+            await self._finish_each(worker, local)
         if by_order:
             await self._follow(shop, by_order)
         return bool(batch)
@@ -190,7 +218,7 @@ class Inbox:
                 if not isinstance(error, StoreError) and min(item[0].attempts for item in items) + 1 >= READ_TRIES:
                     unreadable = Unreadable(f"reading its order raised {crash_text(error)}")
                     items, wait = [(webhook, unreadable) for webhook, _ in items], None
-            await (self._finish_each(items) if wait is None else self._postpone(worker, items, wait))
+            await (self._finish_each(worker, items) if wait is None else self._postpone(worker, items, wait))
 
     async def _postpone(self, worker: ShopWorker | None, items: Sequence[Item], wait: Wait) -> None:
         """Leaves webhooks of one order for later. At the first attempt they are applied provisionally before."""
@@ -237,28 +265,30 @@ class Inbox:
             if isinstance(notification, OrderNotification) and _is_dated(notification):
                 settle_shipment(tx, webhook, notification, ctx.now)
 
-    async def _finish_each(self, items: Sequence[Item]) -> None:
+    async def _finish_each(self, worker: ShopWorker | None, items: Sequence[Item]) -> None:
         """As `_finish`; should a webhook raise, each by itself, and that webhook is set aside: it would be retried for
         ever and block all behind it."""
         try:
-            await self._finish(items)
+            await self._finish(worker, items)
         except StoreError:
             raise
         except Exception as error:  # supervised: one webhook's failure is not the others'
             if len(items) > 1:
                 for item in items:
-                    await self._finish_each([item])
+                    await self._finish_each(worker, [item])
                 return
             ((webhook, _),) = items
             log.error("inbox.crashed", shop=webhook.shop, webhook=webhook.id, exc_info=error)
             error_text = f"processing it raised {crash_text(error)}"
-            await self._finish([(webhook, Unreadable(error_text))])
+            await self._finish(worker, [(webhook, Unreadable(error_text))])
 
-    async def _finish(self, items: Sequence[Item]) -> None:
+    async def _finish(self, worker: ShopWorker | None, items: Sequence[Item]) -> None:
         """Writes the effects of the webhooks and marks them as done, in one transaction."""
         now = self._clock.now_ms()
 
         def unit(tx: Transaction) -> None:
+            if worker is not None:
+                worker.fence(tx)
             for webhook, notification in items:
                 if finish_webhook(tx, webhook.id, now):
                     self._settle(tx, webhook, notification, now)

@@ -56,16 +56,16 @@ async def _nothing_changed(_shop: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """The dependencies of the receiver. `shops` returns the configured shops as they are now; `arrived` is called once
-    a webhook is durable. `reread` is awaited before a webhook is refused for its secret: afterwards `shops` may answer
-    others."""
+    """The dependencies of the receiver. `shops` returns the configured shops as they are now; `arrived` is awaited once
+    a webhook of a shop is durable. `reread` is awaited before a webhook is refused for its secret: afterwards `shops`
+    may answer others."""
 
     store: Store
     shops: Callable[[], Mapping[str, ShopConfig]]
     settings: WebhookSettings
     clock: Clock
     checkpoints: Checkpoints
-    arrived: Callable[[], None]
+    arrived: Callable[[str], Awaitable[None]]
     reread: Callable[[str], Awaitable[None]] = _nothing_changed
 
 
@@ -217,7 +217,7 @@ class _Receiver:
         is_new = await reception.store.write(lambda tx: add_webhook(tx, arrival, now))
         if is_new:
             await reception.checkpoints.reach("after_webhook")
-            reception.arrived()
+            await reception.arrived(arrival.shop)
         log.debug("webhook.kept" if is_new else "webhook.repeated", shop=arrival.shop, topic=arrival.topic)
         return web.Response(status=200)
 

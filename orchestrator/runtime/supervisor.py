@@ -84,7 +84,7 @@ class Supervisor:
         self._membership = Membership(store, node, clock, self._presence, lease_seconds)
         self._leases = Leases(store, self._membership, clock)
         self._departures = Departures(store, clock, node, self._identities)
-        self._due = DueWakeups(store)
+        self._due = DueWakeups(store, clock)
         self._walk_turns, self._short_turns = WalkTurns(), short_turns()
         self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics
         self._config: Config | None = None

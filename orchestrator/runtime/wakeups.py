@@ -7,14 +7,19 @@ read the store before the order was due.
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Final
 
 import anyio
 
+from orchestrator.clock import Clock
+from storage.due_orders import shops_with_due_orders
 from storage.errors import StoreError
 from storage.store import Store
 
 _DUE = "due"  # the channel of the names of shops
-_LISTEN_AGAIN_SECONDS = 5.0
+
+POLL_SECONDS: Final = 1.0
+"""How often a node looks by itself for what others left due in its shops: a notice may be lost."""
 
 
 class Wakeup:
@@ -51,8 +56,8 @@ class Wakeups:
 class DueWakeups:
     """Wakes the worker of a shop in which something may be due, on this node or another, now or once it is started."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
         self._shops: dict[str, Wakeup] = {}
 
     def of(self, shop: str) -> Wakeup:
@@ -74,11 +79,24 @@ class DueWakeups:
             await self._store.notify(_DUE, shop)
 
     async def listen(self) -> None:
-        """Receives the wake-ups of other nodes, until cancelled; returns at once where there can be none."""
-        while not self._store.is_exclusive:
-            with suppress(StoreError):
-                async with self._store.listen(_DUE) as notices:
-                    async for shop in notices:
-                        if shop in self._shops:
-                            self._shops[shop].ring()
-            await anyio.sleep(_LISTEN_AGAIN_SECONDS)
+        """Receives the wake-ups of other nodes, until cancelled, and looks by itself so often for what a lost one was
+        about; returns at once where there can be none."""
+        if self._store.is_exclusive:
+            return
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._receive)
+            while True:
+                await anyio.sleep(POLL_SECONDS)
+                await self._look()
+
+    async def _receive(self) -> None:
+        async with self._store.listen(_DUE) as notices:
+            async for shop in notices:
+                if shop in self._shops:
+                    self._shops[shop].ring()
+
+    async def _look(self) -> None:
+        shops, now = list(self._shops), self._clock.now_ms()
+        with suppress(StoreError):  # the next look is soon
+            for shop in await self._store.read(lambda tx: shops_with_due_orders(tx, shops, now)):
+                self.of(shop).ring()

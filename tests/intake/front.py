@@ -107,7 +107,7 @@ async def facing(
     inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
     plain = {"host": "127.0.0.1", "port": ANY_PORT, "tls": None, "max_body_bytes": 100_000, "read_timeout_seconds": 5.0}
     chosen = WebhookSettings.model_construct(None, **plain | settings)
-    reception = Reception(floor.store, shops or (lambda: own), chosen, Clock(), Checkpoints(), inbox.wake)
+    reception = Reception(floor.store, shops or (lambda: own), chosen, Clock(), Checkpoints(), inbox.arrived)
     if reread is not None:
         reception = replace(reception, reread=reread)
     async with (

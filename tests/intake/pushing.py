@@ -33,7 +33,7 @@ async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, s
             settings = WebhookSettings.model_construct(
                 host="127.0.0.1", port=0, tls=None, max_body_bytes=100_000, read_timeout_seconds=5.0
             )
-            reception = Reception(floor.store, lambda: config.shops, settings, Clock(), Checkpoints(), inbox.wake)
+            reception = Reception(floor.store, lambda: config.shops, settings, Clock(), Checkpoints(), inbox.arrived)
             async with (
                 listening(build_receiver(reception), place_of_webhooks(settings)) as (host, port),
                 anyio.create_task_group() as group,

@@ -24,8 +24,7 @@ from storage.leases import acquire
 from storage.orders import insert_order, step_row
 from storage.store import Commits, Store
 from storage.transaction import Published, Row, Transaction
-
-NEVER_SECONDS = 3600.0
+from tests.support.nodes import NEVER_SECONDS, Deaf, listening
 
 
 class Facts:
@@ -71,19 +70,6 @@ class Node:
         return [event.cursor for event in page.events]
 
 
-class Deaf:
-    """A store of a process whose notices nobody receives."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-    async def notify(self, channel: str, text: str) -> None:
-        """It is lost."""
-
-
 @asynccontextmanager
 async def nodes(
     url: str, count: int, poll_seconds: float = NEVER_SECONDS, *, deaf: bool = False
@@ -103,25 +89,10 @@ async def nodes(
             group.cancel_scope.cancel()
 
 
-async def listening(here: Node, there: Node) -> None:
-    """Returns once notices of one reach the other: until a process listens, they are lost."""
-    async with there.store.listen("test") as notices, anyio.create_task_group() as group:
-        received = anyio.Event()
-
-        async def receive() -> None:
-            await anext(notices)
-            received.set()
-
-        group.start_soon(receive)
-        while not received.is_set():
-            await here.store.notify("test", "")
-            await anyio.sleep(0.02)
-
-
 async def test_a_long_poll_is_woken_by_what_another_node_commits(url: str) -> None:
     async with nodes(url, 2) as (one, two):
         with anyio.fail_after(60):
-            await listening(one, two)
+            await listening(one.store, two.store)
             async with anyio.create_task_group() as group:
 
                 async def wait() -> None:
@@ -137,7 +108,7 @@ async def test_a_long_poll_is_woken_by_what_another_node_commits(url: str) -> No
 async def test_who_waits_for_a_target_is_woken_by_the_node_that_drives_it(url: str) -> None:
     async with nodes(url, 2) as (one, two):
         with anyio.fail_after(60):
-            await listening(one, two)
+            await listening(one.store, two.store)
             with two.feed.watching("t1") as watch, two.feed.watching("t2") as other:
                 async with anyio.create_task_group() as group:
                     group.start_soon(watch.changed)
@@ -192,7 +163,7 @@ async def test_a_reader_at_each_node_runs_through_what_all_of_them_write(url: st
         seen: list[list[int]] = [[] for _ in found]
         with anyio.fail_after(60):
             for node in found:
-                await listening(found[0] if node is not found[0] else found[1], node)
+                await listening((found[0] if node is not found[0] else found[1]).store, node.store)
             async with anyio.create_task_group() as group:
                 for number, node in enumerate(found):
                     group.start_soon(write, node, f"s{number}")

@@ -10,11 +10,15 @@ from pathlib import Path
 import anyio
 import pytest
 
+from orchestrator.decisions.bulk import Action
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.commands import requests
+from orchestrator.operations.order_filter import Wanted
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import TargetRequest
+from storage.jobs import Job, get_job
 from storage.order_search import list_orders
+from storage.orders import get_order
 from storage.records import TargetStatus
 from storage.requests import Request, add_request, begin_request, get_requests, open_requests
 from storage.shops import get_shop
@@ -184,3 +188,40 @@ async def test_what_a_holder_began_before_it_ended_is_done_by_the_next_one(tmp_p
         with anyio.fail_after(30):
             await other.store.notify("asked", shop)
             await other.committed.until(lambda: known(other), lambda found: order in found)
+
+
+async def test_lost_notices_are_made_good_by_looking(tmp_path: Path) -> None:
+    """A target, a sync, a read and a job: each asked for at the node that does not have the shop."""
+    sandbox = Sandbox(SandboxSettings(orders=3))
+    with database() as url:
+        async with sandbox.running():
+            config = config_of(sandbox, tmp_path)
+            async with nodes(url, config, poll_seconds=0.02, deaf=True) as (_, other):
+                with anyio.fail_after(60):
+                    await other.commands.sync(SHOP, 30)
+                    first, second, third = sandbox.selldone.order_ids()
+                    await other.commands.refresh(SHOP, third)
+                    target = await other.submit(SHOP, first, "accepted")
+                    assert (await other.finished(target)).status is TargetStatus.REACHED
+                    job = await other.commands.start_job(Action.HOLD, Wanted(shop=SHOP), None, None, "somebody")
+                    await ended(other, job.id)
+                    held = await other.store.read(lambda tx: get_order(tx, SHOP, second))
+                    assert held is not None
+                    assert held.held_at is not None
+
+
+async def test_a_job_for_the_shops_of_another_node_is_carried_out_there(tmp_path: Path) -> None:
+    async with floor(tmp_path, orders=3) as (_, shop, holder, other):
+        with anyio.fail_after(30):
+            await holder.commands.sync(shop, 30)
+            job = await other.commands.start_job(Action.HOLD, Wanted(shop=shop), None, None, "somebody")
+            assert (await ended(other, job.id)).done == 3
+
+
+async def ended(node: Node, job: str) -> Job:
+    def found(tx: Transaction) -> Job | None:
+        return get_job(tx, job)
+
+    seen = await node.committed.until(lambda: node.store.read(found), lambda found: found and found.ended_at)
+    assert seen is not None
+    return seen

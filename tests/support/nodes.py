@@ -6,18 +6,22 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Final
+from typing import Final, cast
 
 import anyio
+import pytest
 from anyio.abc import TaskGroup
 
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config
+from orchestrator.intake import inbox
+from orchestrator.intake.inbox import Inbox
 from orchestrator.metrics import Metrics
-from orchestrator.operations.commands import DaemonCommands
+from orchestrator.operations.commands import DaemonCommands, job_runner
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.feed_watch import FeedWatch
+from orchestrator.runtime import dispatcher, wakeups
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.testing import postgres
 from statemachines.target import TargetRequest
@@ -31,6 +35,17 @@ from tests.support.committed import Committed
 
 NEVER_SECONDS: Final = 3600.0
 """How often a node looks by itself where only a notice is to wake it."""
+
+
+@contextmanager
+def looking_every(seconds: float) -> Iterator[None]:
+    """Nodes look by themselves only so often."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wakeups, "POLL_SECONDS", seconds)
+        patch.setattr(dispatcher, "_LONGEST_REST_SECONDS", NEVER_SECONDS)
+        patch.setattr(inbox, "_LONGEST_REST_BESIDE_OTHERS_SECONDS", seconds)
+        patch.setattr(job_runner, "_LOOK_SECONDS", seconds)
+        yield
 
 
 @contextmanager
@@ -55,6 +70,19 @@ async def listening(here: Store, there: Store) -> None:
             await anyio.sleep(0.02)
 
 
+class Deaf:
+    """A store of a process whose notices nobody receives."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def notify(self, channel: str, text: str) -> None:
+        """It is lost."""
+
+
 class Node:
     """One of them. `committed` is signalled by its own commits and those that it follows."""
 
@@ -68,6 +96,8 @@ class Node:
         self.watch = FeedWatch(store, self._elsewhere, poll_seconds)
         self.supervisor = Supervisor(store, self.name, clock, chance, points, self.metrics)
         self.commands = DaemonCommands(store, self.supervisor, clock, chance, points, self.metrics)
+        self.processing = anyio.CancelScope()  # of webhooks
+        self.inbox = Inbox(store, self.supervisor.worker, clock, chance)
         commits.follow(self.feed.publish)
         commits.follow(self.watch.note)
 
@@ -80,7 +110,12 @@ class Node:
         group.start_soon(self.watch.run)
         group.start_soon(self.commands.requests.run, self._poll_seconds)
         group.start_soon(self.commands.jobs.run)
+        group.start_soon(self._process_webhooks)
         await self.supervisor.start(group, config)
+
+    async def _process_webhooks(self) -> None:
+        with self.processing:
+            await self.inbox.run()
 
     def works_for(self, shop: str) -> bool:
         return self.supervisor.worker(shop) is not None
@@ -101,21 +136,31 @@ class Node:
 
 @asynccontextmanager
 async def nodes(
-    url: str, config: Config, count: int = 2, *, poll_seconds: float = NEVER_SECONDS, clock: Clock | None = None
+    url: str,
+    config: Config,
+    count: int = 2,
+    *,
+    poll_seconds: float = NEVER_SECONDS,
+    clock: Clock | None = None,
+    deaf: bool = False,
 ) -> AsyncIterator[list[Node]]:
-    """So many nodes with the same config, notices of each reaching all others; they are drained at the end."""
+    """So many nodes with the same config, notices of each reaching all others (`deaf`: none does); they are drained at
+    the end."""
     clock = clock or Clock()
     async with AsyncExitStack() as stack:
+        stack.enter_context(looking_every(poll_seconds))
         found = []
         for number in range(count):
             commits, committed = Commits(), Committed()
             opened = open_store(url, clock.now_ms(), on_commit=commits, on_group=committed)
             store = await stack.enter_async_context(opened)
+            store = cast("Store", Deaf(store)) if deaf else store
             found.append(Node(store, commits, committed, number, clock, poll_seconds))
         async with anyio.create_task_group() as group:
             for node in found:
                 other = found[-1] if node is found[0] else found[0]
-                await listening(other.store, node.store)
+                if not deaf:
+                    await listening(other.store, node.store)
                 await node.start(group, config)
             try:
                 yield found

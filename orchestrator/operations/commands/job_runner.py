@@ -36,6 +36,7 @@ from storage.transaction import Transaction
 
 log = structlog.get_logger()
 
+_CHANNEL = "jobs"
 _REST_SECONDS = 30.0
 _LOOK_SECONDS = 5.0  # where another node may have accepted a job
 _AGAIN_SECONDS = 5.0
@@ -64,11 +65,24 @@ class JobRunner:
     async def run(self) -> None:
         """Carries out what waits, and what comes."""
         async with anyio.create_task_group() as group:
+            if not self._services.store.is_exclusive:
+                group.start_soon(self._listen)
             while True:
                 self._wake = anyio.Event()
                 rest_seconds = await self._begin(group)
                 with anyio.move_on_after(rest_seconds):
                     await self._wake.wait()
+
+    async def accepted(self) -> None:
+        """A job was accepted here, for shops of whatever nodes."""
+        self.wake()
+        if not self._services.store.is_exclusive:
+            await self._services.store.notify(_CHANNEL, "")
+
+    async def _listen(self) -> None:
+        async with self._services.store.listen(_CHANNEL) as notices:
+            async for _ in notices:
+                self.wake()
 
     async def _begin(self, group: TaskGroup) -> float:
         """Begins with each shop that does not rest; returns how long the others do, in seconds."""

@@ -42,7 +42,7 @@ class JobCommands(CommandGroup):
             raise Refused("invalid-request", detail, extra={"errors": [{"path": "filter", "message": detail}]})
         job = new_job(services.chance.target_id(now), action, wanted, len(orders), reason, by, now)
         await services.store.write(lambda tx: add_job(tx, job, orders))
-        self.jobs.wake()
+        await self.jobs.accepted()
         return job
 
     async def cancel_job(self, job: str) -> Job:
