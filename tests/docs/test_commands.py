@@ -14,7 +14,7 @@ from benchmarks.__main__ import PARTS
 ROOT = Path(__file__).parents[2]
 PAGES = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "benchmarks").rglob("*.py")]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in PAGES if path.name != "CHANGELOG.md"}
-OURS = r"python3? -m ((?:benchmarks|orchestrator|tests)[\w.]*\w)"
+OURS = r"python3? -m ((?:benchmarks|deploy|orchestrator|tests)[\w.]*\w)"
 
 
 def named(pattern: str) -> list[tuple[str, str]]:
