@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from storage.errors import StoreError
+from storage.migrations import newest_schema, refuse_newer
 from storage.records import Json
 from storage.text import dump_json, load_json
 from storage.transaction import Transaction
@@ -59,9 +60,10 @@ class Node:
 
 
 def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mover: bool = False) -> None:
-    """A node is there from now on, for `term_ms` unless it says so again. Raises StoreMoving, and for a mover
-    StoreInUse."""
-    tx.execute("UPDATE store_identity SET forgotten = forgotten")  # one at a time may join
+    """A node is there from now on, for `term_ms` unless it says so again. Raises StoreMoving, for a mover StoreInUse,
+    and NewerStore where a newer node has taken away what this program needs."""
+    tx.execute("UPDATE store_identity SET forgotten = forgotten")  # one at a time may join, or contract the schema
+    refuse_newer(tx)
     others = [each for each in live_nodes(tx) if each.name != name]
     if is_mover and others:
         raise StoreInUse(others)
@@ -70,12 +72,13 @@ def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mov
             raise StoreMoving(each.name)
     now = tx.dialect.now_ms
     tx.execute(
-        "INSERT INTO nodes (name, version, started_at, seen_at, expires_at, is_draining, is_mover, shops, facts)"  # noqa: S608
-        f" VALUES (?, ?, {now}, {now}, {now} + ?, ?, ?, ?, ?)"
+        "INSERT INTO nodes (name, version, schema_version, started_at, seen_at, expires_at, is_draining, is_mover,"  # noqa: S608
+        f" shops, facts) VALUES (?, ?, ?, {now}, {now}, {now} + ?, ?, ?, ?, ?)"
         " ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at, expires_at = excluded.expires_at",
         (
             name,
             presence.version,
+            newest_schema(),
             term_ms,
             int(presence.is_draining),
             int(is_mover),
@@ -87,7 +90,7 @@ def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mov
 
 def beat(tx: Transaction, name: str, presence: Presence, term_ms: int) -> None:
     """A daemon that joined lives, for `term_ms` unless it says so again, and rows of dead ones go. One that was taken
-    for dead meanwhile joins anew. Raises StoreMoving."""
+    for dead meanwhile joins anew. Raises StoreMoving, NewerStore."""
     now = tx.dialect.now_ms
     known = tx.execute(
         f"UPDATE nodes SET seen_at = {now}, expires_at = {now} + ?, is_draining = ?, shops = ?, facts = ?"  # noqa: S608
@@ -123,3 +126,9 @@ def live_nodes(tx: Transaction) -> list[Node]:
         Node(*row[:4], bool(row[4]), bool(row[5]), frozenset(load_json(row[6])), load_json(row[7]))  # type: ignore[call-arg]
         for row in rows
     ]
+
+
+def older_nodes(tx: Transaction, least: int) -> list[str]:
+    """The nodes that live and do not know this version of the schema, by name."""
+    sql = f"SELECT name FROM nodes WHERE expires_at > {tx.dialect.now_ms} AND schema_version < ? ORDER BY name"  # noqa: S608
+    return [name for (name,) in tx.query(sql, (least,))]

@@ -16,7 +16,7 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.runtime.wakeups import Wakeup
-from storage.errors import StoreError
+from storage.errors import NewerStore, StoreError
 from storage.nodes import Node, Presence, beat, join, leave, live_nodes
 from storage.store import Store
 from storage.transaction import Transaction
@@ -68,7 +68,7 @@ class Membership:
 
     async def join(self) -> None:
         """The others count on this node from now on, and it knows of them; once is enough. Raises StoreMoving,
-        StoreUnavailable."""
+        NewerStore, StoreUnavailable."""
         if self._store.is_exclusive or self.nodes:
             return
         presence = self._describe()
@@ -77,7 +77,7 @@ class Membership:
         await self.notify()
 
     async def run(self) -> None:
-        """Beats; returns at once where there can be no other node."""
+        """Beats; returns at once where there can be no other node. Raises NewerStore."""
         if self._store.is_exclusive:
             return
         async with anyio.create_task_group() as group:
@@ -86,6 +86,8 @@ class Membership:
                 await self._rest()
                 try:
                     await self._beat()
+                except NewerStore:  # it was taken for dead, and a newer node took away what it needs
+                    raise
                 except StoreError as error:  # what is not renewed ends by itself
                     log.warning("node.heartbeat_failed", node=self.name, detail=str(error))
                     self.beat_in(_AGAIN_SECONDS)

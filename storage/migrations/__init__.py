@@ -109,9 +109,8 @@ def migrate(tx: Transaction, now_ms: int, *, older: Older = nobody, is_shared: b
     tx.execute(spelled(_LEDGER, tx.dialect))
     known = all_migrations()
     done = {version for (version,) in tx.query("SELECT version FROM schema_migrations")}
-    newest = known[-1].version
-    if done and max(done) > newest and (least := least_schema(tx)) > newest:
-        raise NewerStore(max(done), newest, least)
+    if done and max(done) > known[-1].version:
+        refuse_newer(tx)
     applied, apart, left = [], [], []
     for migration in known:
         if migration.version in done:
@@ -144,6 +143,14 @@ def note(tx: Transaction, migration: Migration, now_ms: int) -> None:
         tx.execute(
             "UPDATE store_identity SET least_schema = ? WHERE least_schema < ?", (migration.least, migration.least)
         )
+
+
+def refuse_newer(tx: Transaction) -> None:
+    """Raises NewerStore when the store needs a later version of this program."""
+    least, newest = least_schema(tx), newest_schema()
+    if least > newest:
+        ((found,),) = tx.query("SELECT max(version) FROM schema_migrations")
+        raise NewerStore(found, newest, least)
 
 
 def least_schema(tx: Transaction) -> int:

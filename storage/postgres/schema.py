@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Identifier
 
 from storage.errors import NotAStore, StoreUnavailable
 from storage.migrations import Migrated, Migration, migrate, note, spelled
+from storage.nodes import older_nodes
 from storage.postgres.connection import DIALECT, Connection, PostgresTransaction, connect
 
 log = structlog.get_logger()
@@ -81,7 +82,7 @@ def _migrated(connection: Connection, now_ms: int) -> Migrated:
             with _alone(connection):
                 connection.execute(_PATIENCE)
                 refuse_unfit(connection)
-                done = migrate(PostgresTransaction(connection, {}), now_ms, is_shared=True)
+                done = migrate(PostgresTransaction(connection, {}), now_ms, older=older_nodes, is_shared=True)
                 connection.execute(_WRITERS)
                 connection.execute("DELETE FROM writers WHERE began_at < %s", (now_ms - _ONE_DAY_MS,))
                 return done

@@ -23,7 +23,7 @@ from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.engines import open_store
-from storage.errors import StaleLease, StoreUnavailable
+from storage.errors import NewerStore, StaleLease, StoreUnavailable
 from storage.leases import acquire, lease_of
 from storage.nodes import Presence, beat, live_nodes
 from storage.shops import get_shop
@@ -338,3 +338,14 @@ async def test_a_reload_keeps_the_lease_of_a_changed_shop(url: str, tmp_path: Pa
             await supervisor.reload(config_of(sandbox, tmp_path, {"timeout_seconds": 6}))
             assert supervisor.shops()[SHOP].is_leased
             await supervisor.drain(5)
+
+
+async def test_a_node_whose_version_the_store_has_outgrown_ends_once_it_was_taken_for_dead(url: str) -> None:
+    async with shared(url) as store:
+        node = Node(store, "a")
+        await node.membership.join()
+        await store.write(lambda tx: tx.execute("UPDATE store_identity SET least_schema = 9999"))
+        await pass_time(store)
+        node.membership.beat_in(0)
+        with pytest.RaisesGroup(NewerStore), anyio.fail_after(60):
+            await node.membership.run()

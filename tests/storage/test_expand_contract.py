@@ -14,6 +14,7 @@ from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.errors import NewerStore
 from storage.leases import acquire
 from storage.migrations import Kind, Left, Migration, all_migrations, least_schema, migrate, newest_schema
+from storage.nodes import Presence, beat, join
 from storage.orders import get_order, insert_order
 from storage.records import Order
 from storage.transaction import Transaction
@@ -21,6 +22,7 @@ from tests.support.memory import memory_transaction
 
 NEWEST = newest_schema()
 LEAST = max(each.least for each in all_migrations())
+TERM_MS = 300_000
 
 
 def later(number: int, sql: str, kind: Kind = "expand") -> Migration:
@@ -213,3 +215,26 @@ async def test_a_migration_that_has_to_wait_for_a_table_lets_the_others_go_on(
                 with anyio.fail_after(30):
                     await opened.wait()
         assert "store.migration_waits" in {each["event"] for each in logs}
+
+
+async def test_a_contract_half_is_left_while_a_node_of_the_version_before_lives(url: str, program: Program) -> None:
+    engine = on_postgres(url)
+    async with engine.open() as store:
+        await store.write(lambda tx: join(tx, "a", Presence("1"), TERM_MS))
+        program.knows(EXPAND, INDEX, CONTRACT)
+        with capture_logs() as logs:
+            async with engine.open() as newer:
+                await newer.write(lambda tx: join(tx, "b", Presence("2"), TERM_MS))
+        assert [(each["event"], each["schema"], each["older"]) for each in logs if "schema" in each] == [
+            ("store.contract_left", NEWEST + 3, ["a"])
+        ]
+        program.knows()
+        await store.write(lambda tx: beat(tx, "a", Presence("1"), TERM_MS))
+        assert await store.write(imported)
+        await store.write(lambda tx: tx.execute("UPDATE nodes SET expires_at = 0 WHERE name = 'a'"))  # frozen
+        program.knows(EXPAND, INDEX, CONTRACT)
+        async with engine.open() as newer:
+            assert "gone_detail" not in await newer.read(lambda tx: columns(tx, "orders"))
+        program.knows()
+        with pytest.raises(NewerStore):  # it comes back, and works on nothing that it does not understand
+            await store.write(lambda tx: beat(tx, "a", Presence("1"), TERM_MS))

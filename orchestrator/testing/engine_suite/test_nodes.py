@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.testing.engine_suite.scratch import Engine
-from storage.nodes import Node, Presence, StoreInUse, StoreMoving, beat, join, leave, live_nodes
+from storage.errors import NewerStore
+from storage.migrations import newest_schema
+from storage.nodes import Node, Presence, StoreInUse, StoreMoving, beat, join, leave, live_nodes, older_nodes
 from storage.store import Store
 
 TERM_MS = 300_000
@@ -86,3 +88,18 @@ async def test_nobody_works_on_a_store_that_is_being_moved(engine: Engine) -> No
         await joined(store, "a")
         with pytest.raises(StoreInUse):
             await joined(store, "mover", is_mover=True)
+
+
+async def test_who_knows_too_little_of_the_schema_is_seen_and_joins_no_more(engine: Engine) -> None:
+    async with engine.open() as store:
+        await joined(store, "a")
+        newest = newest_schema()
+        assert await store.read(lambda tx: older_nodes(tx, newest)) == []
+        assert await store.read(lambda tx: older_nodes(tx, newest + 1)) == ["a"]
+        await store.write(lambda tx: tx.execute("UPDATE store_identity SET least_schema = ?", (newest + 1,)))
+        await lives(store, "a")  # nobody takes away what it needs while it lives
+        await pass_time(store)
+        assert await store.read(lambda tx: older_nodes(tx, newest + 1)) == []
+        for attempt in (joined, lives):
+            with pytest.raises(NewerStore, match=f"needs a fulfilld that knows at least {newest + 1}"):
+                await attempt(store, "a")
