@@ -36,6 +36,9 @@ async def run(settings: Settings, folder: Path) -> tuple[World, list[str]]:
             await storms[0].start()
             if world.servers is not None:
                 world.servers.audit()
+            async with anyio.create_task_group() as group:
+                for storm in storms[1:]:
+                    group.start_soon(storm.start)
             await _rage(world, storms, book, feed)
             rest = await settle(world, storms, book)
             if world.servers is not None:

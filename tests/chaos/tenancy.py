@@ -52,5 +52,5 @@ def tenancy(calls: Iterable[Call], leases: Iterable[Lease], shops: Mapping[tuple
 
 
 def _is_of(lease: Lease, node: str) -> bool:
-    """Whether it is of the process with this id: that is the end of every node's name."""
-    return (lease.holder or "").rpartition(":")[2] == node
+    """Whether it is of the process with this id, which stands in every node's name."""
+    return node in (lease.holder or "").split(":")[1:]

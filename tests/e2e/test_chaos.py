@@ -179,7 +179,7 @@ def seen(world: World, *agents: int) -> None:
 )
 def test_a_shop_that_two_nodes_drive_at_once_is_found(world: World, agents: list[int], found: int) -> None:
     seen(world, *agents)
-    begins = [(0, "host:1"), (None, None), (1900 if agents[0] == 1 else 2900, "host:2"), (3900, "host:1")]
+    begins = [(0, "host:1:a"), (None, None), (1900 if agents[0] == 1 else 2900, "host:2:b"), (3900, "host:1:a")]
     leases = [Lease(at or 0, "acme", holder, epoch) for epoch, (at, holder) in enumerate(begins, 1)]
     assert len(list(tenancy(world.sandbox.ledger.calls(), leases, names(world.sandbox)))) == found
 
