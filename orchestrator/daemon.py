@@ -56,7 +56,14 @@ from orchestrator.runtime.reports import ShopFacts, ShopsFacts
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.tracing import exporter_of
 from storage.engines import Exclusion
-from storage.errors import StoreError, StoreLocked, StoreLockUnusable, StoreUnreachable
+from storage.errors import (
+    StoreError,
+    StoreLocked,
+    StoreLockUnusable,
+    StoreLost,
+    StoreUnavailable,
+    StoreUnreachable,
+)
 from storage.events import last_cursor
 from storage.records import Shop
 from storage.store import Commits, Store
@@ -387,7 +394,19 @@ async def _main(config: Config, checkpoints: Checkpoints, output: Output, manner
 async def _hold(
     config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner, opening: Opening
 ) -> int:
-    """Takes the store's lock, works, gives it back; returns the exit code."""
+    """Works on the store until a signal ends it; returns the exit code. A server that goes away while the daemon starts
+    is waited for, as one that is away already."""
+    while (code := await _work(config, signals, checkpoints, output, manner, opening)) is None:
+        with anyio.move_on_after(_REACH_AGAIN_SECONDS):
+            await signals.stopped()
+            return EXIT_OK
+    return code
+
+
+async def _work(
+    config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner, opening: Opening
+) -> int | None:
+    """Takes the store's lock, works, gives it back; returns the exit code, None where it is worth to begin again."""
     engine = config.storage.engine
     lock = engine.exclusive(Clock().now_ms)
     try:
@@ -395,6 +414,7 @@ async def _hold(
             return EXIT_OK
     except (StoreLocked, StoreLockUnusable) as error:
         return output.fail(str(error), EXIT_USAGE)
+    daemon: Daemon | None = None
     try:
         commits, metrics = Commits(), Metrics()
         opening.begin()
@@ -404,17 +424,23 @@ async def _hold(
             daemon = Daemon(config, store, commits, metrics, signals, checkpoints, output, drives_restored=restored)
             await daemon.run()
     except (StoreError, ServeError, ListenError) as error:
-        return output.fail(str(error), EXIT_USAGE)
+        failure: BaseException = error
     except BaseExceptionGroup as group:
         known = _first_known(group)
         if known is None:
             raise
-        return output.fail(str(known), EXIT_USAGE)
+        failure = known
+    else:
+        log.info("daemon.stopped")
+        return EXIT_OK
     finally:
         opening.end()
         lock.release()
-    log.info("daemon.stopped")
-    return EXIT_OK
+    may_come_back = isinstance(failure, StoreUnavailable) and not isinstance(failure, StoreLost)
+    if may_come_back and not engine.is_local and (daemon is None or not daemon.is_ready):
+        log.error("store.unreachable", detail=str(failure))
+        return None
+    return output.fail(str(failure), EXIT_USAGE)
 
 
 async def _acquire(lock: Exclusion, manner: Manner, signals: Signals) -> bool:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import ByteStream
 
 from orchestrator.checkpoints import POINTS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing import postgres
 from tests.e2e.test_crash_matrix import TOKEN_POINTS, WEBHOOK_POINTS, Erp, _did_nothing_twice, _drive, _reported_once
 from tests.support.process import DaemonProcess, daemon_process
+from tests.support.ways import Way, serving, to_socket
 
 pytestmark = [pytest.mark.e2e, pytest.mark.crash]
 
@@ -46,6 +49,27 @@ async def test_a_kill_at_a_point_loses_and_repeats_nothing(
         daemon.start(f"{point}:1")
         await _arrives(daemon, erp, sandbox)
         assert daemon.starts == 2, "the point was passed"
+
+
+@pytest.mark.parametrize("refused", [1, 2, 3, 5])
+async def test_a_server_that_goes_away_while_the_daemon_starts_is_waited_for(tmp_path: Path, refused: int) -> None:
+    server, connections = postgres.server(), count(1)
+    database = server.database().rpartition("@/")[2].partition("?")[0]
+
+    async def connect() -> ByteStream:
+        if next(connections) == refused:
+            raise ConnectionRefusedError
+        return await to_socket(server.folder / ".s.PGSQL.5432")
+
+    way, sandbox = Way(connect), Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), serving(way), daemon_process(tmp_path) as daemon:
+        daemon.storage = {"url": f"postgresql://fulfilld@127.0.0.1:{way.port}/{database}", "lease_seconds": 1}
+        daemon.configure(sandbox)
+        daemon.start()
+        await daemon.ready()
+        assert next(connections) > refused
+        assert await daemon.terminate() == 0
+    server.forget()
 
 
 @pytest.mark.parametrize("what", ["crash", "cut", "away"])
