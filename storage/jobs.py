@@ -8,6 +8,7 @@ leaves nothing out, and so does a second node.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -19,6 +20,8 @@ from storage.transaction import Row, Transaction
 
 PIECE: Final = 100
 """So many orders are in a piece at most."""
+
+_AT_ONCE = 500
 
 JobStatus: TypeAlias = Literal["running", "done", "failed", "cancelled"]
 """Where a job is. `failed`: it could not go on; `cancelled`: a person ended it."""
@@ -166,6 +169,32 @@ def take_orders(tx: Transaction, piece: int, most: int) -> list[str]:
     else:
         tx.execute("DELETE FROM job_pieces WHERE seq = ?", (piece,))
     return orders[:most]
+
+
+def keep_operated(tx: Transaction, job: str, shop: str, orders: Sequence[str]) -> None:
+    """Keeps which orders of a shop a job had go on, for `count_blocked_again`."""
+    if orders:
+        tx.execute("INSERT INTO job_orders (job, shop, orders) VALUES (?, ?, ?)", (job, shop, dump_json(list(orders))))
+
+
+def count_blocked_again(tx: Transaction, job: str) -> int:
+    """How many of the orders that a job had go on are blocked now. A damaged row counts none."""
+    by_shop: dict[str, list[str]] = {}
+    for shop, text in tx.query("SELECT shop, orders FROM job_orders WHERE job = ?", (job,)):
+        with suppress(ValueError):
+            by_shop.setdefault(shop, []).extend(load_array(text))
+    return sum(
+        _count_blocked(tx, shop, orders[at : at + _AT_ONCE])
+        for shop, orders in by_shop.items()
+        for at in range(0, len(orders), _AT_ONCE)
+    )
+
+
+def _count_blocked(tx: Transaction, shop: str, orders: Sequence[str]) -> int:
+    marks = ", ".join("?" * len(orders))
+    sql = f"SELECT count(*) FROM orders WHERE shop = ? AND id IN ({marks}) AND situation = 'blocked'"  # noqa: S608
+    found: int = tx.query(sql, (shop, *orders))[0][0]
+    return found
 
 
 def note_progress(tx: Transaction, job: str, done: int, refusals: Mapping[str, Mapping[str, Json]], now: int) -> None:

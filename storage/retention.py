@@ -132,6 +132,14 @@ def _forget_events(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
     return count
 
 
+def _forget_jobs(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
+    """With what each had go on."""
+    old = "FROM jobs WHERE seq = ? AND ended_at < ?"
+    for key in keys:
+        tx.execute(f"DELETE FROM job_orders WHERE job = (SELECT id {old})", (*key, before_ms))  # noqa: S608
+    return sum(tx.execute(f"DELETE {old}", (*key, before_ms)) for key in keys)
+
+
 TARGETS = Duty(
     "targets",
     finder("SELECT seq FROM targets WHERE finished_at < ? ORDER BY finished_at LIMIT ?"),
@@ -168,11 +176,7 @@ ATTEMPTS = Duty(
     finder("SELECT id FROM push_attempts WHERE at < ? ORDER BY id LIMIT ?"),
     deleter("DELETE FROM push_attempts WHERE id = ? AND at < ?"),
 )
-JOBS = Duty(
-    "jobs",
-    finder("SELECT seq FROM jobs WHERE ended_at < ? ORDER BY ended_at LIMIT ?"),
-    deleter("DELETE FROM jobs WHERE seq = ? AND ended_at < ?"),
-)
+JOBS = Duty("jobs", finder("SELECT seq FROM jobs WHERE ended_at < ? ORDER BY ended_at LIMIT ?"), _forget_jobs)
 DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS, FULFILLMENTS, ANNOUNCEMENTS, ATTEMPTS, JOBS)
 """All of them, in the order in which they are done, where nobody says which states of orders are ends."""
 

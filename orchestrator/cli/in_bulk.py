@@ -137,6 +137,8 @@ def _finish(asked: Asked, answer: Answer) -> None:
         print_json(answer)
     else:
         show(job_page(job))
+        if job["done"] and job.get("blocked_again") is not None:
+            show([line(f"they go on now; `fulfilld jobs {job['id']}` shows how many are blocked again", indent=2)])
     if job["status"] != "done":
         raise Failure(f"job {job['id']} is {job['status']}", remedy="the daemon's log has more")
     if job["refused"] and not job["done"]:
@@ -149,6 +151,8 @@ def job_page(job: Mapping[str, Any]) -> Page:
     done = f"the targets of {done} dropped" if job["action"] == _CANCEL else f"{done} {_WAYS[job['action']]}"
     state = {"running": ", it goes on", "done": "", "failed": ", it failed", "cancelled": ", then it was cancelled"}
     page = [line(f"job {job['id']}: {done}{state[job['status']]}")]
+    if job.get("blocked_again"):
+        page.append(line(f"{_orders(job['blocked_again'])} blocked again now", indent=2))
     for each in job["refusals"]:
         example = f" (order {each['order']} of {each['shop']})" if each["order"] else ""
         page.append(

@@ -7,7 +7,7 @@ the one before, at the pace of its shop: whatever is due by then goes first, a n
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
@@ -22,6 +22,10 @@ class Action(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     CANCEL = "cancel"
+
+
+ENDS_BLOCKS: Final = frozenset({Action.RETRY, Action.SKIP})
+"""What has blocked orders go on, which may be blocked again by what they meet."""
 
 
 def operate(draft: Draft, ctx: Context, action: Action, reason: str | None, due_at: int) -> bool:

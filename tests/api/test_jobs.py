@@ -96,6 +96,7 @@ async def test_what_is_asked_for_is_a_job_that_says_who_and_why(action: str) -> 
             "reason": "the platform is back",
             "by": f"user {getpass.getuser()}",
             "ended_at": None,
+            "blocked_again": 0 if action in ("retry", "skip") else None,
         }
         piece = await b.store.read(lambda tx: next_piece(tx, "acme"))
         assert piece is not None

@@ -66,6 +66,16 @@ def test_json_is_the_dry_run_or_the_job_as_the_daemon_answers(daemon: FakeDaemon
     assert json.loads(fulfilld("retry", "--state", "new", "--yes", "--json").stdout) == a_job()
 
 
+def test_what_goes_on_after_a_job_is_said_to_be_looked_at_later(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["POST", "/v1/orders/retry"] = [{"count": 3, "sample": []}, (202, {"job": "j-1", "count": 3})]
+    daemon.answers["GET", "/v1/jobs/j-1"] = a_job(blocked_again=0)
+    told = fulfilld("retry", "--state", "new", "--yes").stdout.splitlines()
+    assert told[-2:] == [
+        "job j-1: 3 of 3 orders retried",
+        "  they go on now; `fulfilld jobs j-1` shows how many are blocked again",
+    ]
+
+
 def test_without_waiting_the_job_is_named(daemon: FakeDaemon, fulfilld: Run) -> None:
     result = fulfilld("retry", "--state", "new", "--yes", "--no-wait")
     assert result.stdout.splitlines()[-1] == "job j-1 has 3 orders"
@@ -229,6 +239,8 @@ def test_jobs_are_listed_shown_and_cancelled(daemon: FakeDaemon, fulfilld: Run) 
     assert fulfilld("jobs", "j-1").stdout == "job j-1: 1 of 3 orders retried, it goes on\n"
     assert fulfilld("jobs", "j-1", "--cancel").stdout == "job j-1: 2 of 3 orders retried, then it was cancelled\n"
     assert json.loads(fulfilld("jobs", "j-1", "--json").stdout)["done"] == 1
+    daemon.answers["GET", "/v1/jobs/j-1"] = a_job(blocked_again=1)
+    assert fulfilld("jobs", "j-1").stdout == "job j-1: 3 of 3 orders retried\n  1 order blocked again now\n"
     assert fulfilld("jobs", "--cancel").exit_code == 2
     daemon.answers["GET", "/v1/jobs"] = {"jobs": [], "next": None}
     assert fulfilld("jobs").stdout == "nothing was asked for in bulk\n"

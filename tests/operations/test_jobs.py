@@ -27,6 +27,7 @@ from storage.orders import insert_order
 from storage.records import Situation, TargetStatus
 from storage.transaction import Transaction
 from tests.runtime.test_leaving import with_shops
+from tests.support.asking import queries
 from tests.support.platforms import SHOPS
 from tests.support.shopfloor import SHOP, Shopfloor, config_of, shopfloor, working_on
 
@@ -86,6 +87,25 @@ async def test_blocked_orders_are_retried_once_each_and_their_history_says_who_a
                 "by": "user ann",
                 "reason": "the panel is open again",
             }
+
+
+async def test_a_job_says_how_many_of_its_orders_are_blocked_again(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=3))
+    async with shopfloor(sandbox, tmp_path) as floor, at_work(floor):
+        first, *_ = await block_all(floor)
+        sandbox.faults.script_answer(422, REFUSAL, step="confirm", order=first)
+        job = await ended(floor, await start(floor, "retry"))
+        still = Wanted(situation="blocked")
+
+        async def blocked_again() -> int | None:
+            return (await queries(floor).job(job.id))["blocked_again"]
+
+        await floor.until(first, lambda found: found.situation is Situation.BLOCKED)
+        assert await blocked_again() == 1
+        retried = await ended(floor, await start(floor, "retry", still))
+        await floor.until(first, lambda found: found.milestone == "shipped")
+        assert await blocked_again() == 0
+        assert (await queries(floor).job(retried.id))["blocked_again"] == 0
 
 
 async def test_hold_release_skip_and_cancel_do_what_they_do_to_one_order(tmp_path: Path) -> None:

@@ -50,9 +50,10 @@ async def list_jobs(call: Call[JobsQuery]) -> web.StreamResponse:
 
 async def read_job(call: Call[Query]) -> web.StreamResponse:
     """One job."""
-    return answer(job_view(await call.services.queries.job(call.path["job"])))
+    return answer(await call.services.queries.job(call.path["job"]))
 
 
 async def cancel_job(call: Call[Query]) -> web.StreamResponse:
     """Ends a job before it came to all of its orders."""
-    return answer(job_view(await call.services.commands.cancel_job(call.path["job"])))
+    job = await call.services.commands.cancel_job(call.path["job"])
+    return answer(await call.services.queries.job(job.id))

@@ -56,7 +56,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Jobs",
         "How far a job is",
         jobs.read_job,
-        {200: Answer.json("The job", documents.Job)},
+        {200: Answer.json("The job", documents.JobDetail)},
         ("job-not-found", *STORE),
     ),
     Route(
@@ -66,7 +66,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Jobs",
         "End a job; what it did stays, the orders that it did not come to are left alone",
         jobs.cancel_job,
-        {200: Answer.json("The job as it is now", documents.Job)},
+        {200: Answer.json("The job as it is now", documents.JobDetail)},
         ("job-not-found", "already-finished", *CHANGE),
         is_change=True,
     ),

@@ -10,12 +10,12 @@ from typing import Final
 import structlog
 
 from orchestrator.decisions import bulk, interventions
-from orchestrator.decisions.bulk import Action
+from orchestrator.decisions.bulk import ENDS_BLOCKS, Action
 from orchestrator.decisions.draft import Draft
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.order_filter import Configured, Wanted, column_has_cause, order_filter
 from orchestrator.runtime.rules import Rules
-from storage.jobs import Job, note_progress, take_orders
+from storage.jobs import Job, keep_operated, note_progress, take_orders
 from storage.order_search import OrderFilter, fitting_orders
 from storage.records import Json, Situation
 from storage.rows import DamagedRow
@@ -76,6 +76,8 @@ class Unit:
             else:
                 detail = f"order {order} is not as it was when it was selected: the filter does not find it any more"
                 outcome.refuse("changed", detail, self.shop, order)
+        if self.job.action in ENDS_BLOCKS:
+            keep_operated(tx, self.job.id, self.shop, outcome.operated)
         if orders:
             note_progress(tx, self.job.id, len(outcome.operated), outcome.refusals, self.now)
         return outcome

@@ -36,6 +36,7 @@ from orchestrator.operations.documents.feed import (
 from orchestrator.operations.documents.jobs import (
     BulkPreview,
     Job,
+    JobDetail,
     JobPage,
     JobRefusal,
     JobStarted,
@@ -104,6 +105,7 @@ __all__ = [
     "HistoryPoint",
     "Instant",
     "Job",
+    "JobDetail",
     "JobPage",
     "JobRefusal",
     "JobStarted",

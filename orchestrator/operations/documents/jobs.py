@@ -56,6 +56,15 @@ class Job(TypedDict):
     ended_at: Instant | None
 
 
+class JobDetail(Job):
+    """One job, and what came of it."""
+
+    blocked_again: Annotated[
+        int | None,
+        Field(description="How many of those that it had go on are blocked now; null where the action has none go on"),
+    ]
+
+
 class JobPage(TypedDict):
     """A page of jobs."""
 

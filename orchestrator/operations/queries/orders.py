@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import cast
 
-from orchestrator.decisions.bulk import Action
+from orchestrator.decisions.bulk import ENDS_BLOCKS, Action
 from orchestrator.decisions.refusals import Refused, no_job
 from orchestrator.operations import documents
 from orchestrator.operations.bulk_preview import count_refused
@@ -18,8 +18,9 @@ from orchestrator.operations.order_pages import OrderQuery, order_page
 from orchestrator.operations.queries.services import QueryGroup
 from orchestrator.operations.timeline import newest_events
 from orchestrator.operations.views.events import event_view
+from orchestrator.operations.views.jobs import job_view
 from orchestrator.operations.views.orders import order_view
-from storage.jobs import Job, get_job, list_jobs
+from storage.jobs import Job, count_blocked_again, get_job, list_jobs
 from storage.order_columns import show_order
 from storage.orders import get_order
 from storage.shops import get_shop
@@ -72,12 +73,17 @@ class OrderQueries(QueryGroup):
 
         return await self._store.read(unit)
 
-    async def job(self, job: str) -> Job:
-        """One job. Raises Refused `job-not-found`."""
-        found = await self._store.read(lambda tx: get_job(tx, job))
-        if found is None:
-            raise no_job(job)
-        return found
+    async def job(self, job: str) -> documents.JobDetail:
+        """One job, and what came of it. Raises Refused `job-not-found`."""
+
+        def unit(tx: Transaction) -> documents.JobDetail:
+            found = get_job(tx, job)
+            if found is None:
+                raise no_job(job)
+            again = count_blocked_again(tx, job) if found.action in ENDS_BLOCKS else None
+            return {**job_view(found), "blocked_again": again}
+
+        return await self._store.read(unit)
 
     async def jobs(self, before: int, limit: int) -> tuple[list[Job], int | None]:
         """A page of jobs below the position `before` (0: the newest), newest first, and the position of the next."""

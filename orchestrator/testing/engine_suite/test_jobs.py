@@ -8,14 +8,17 @@ from functools import partial
 import anyio
 import pytest
 
+from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.jobs import (
     PIECE,
     Job,
     add_job,
+    count_blocked_again,
     end_job,
     fail_job,
     get_job,
+    keep_operated,
     list_jobs,
     next_piece,
     note_progress,
@@ -23,6 +26,8 @@ from storage.jobs import (
     shops_with_pieces,
     take_orders,
 )
+from storage.orders import insert_order
+from storage.records import Situation
 from storage.rows import DamagedRow
 from storage.store import Store
 from storage.transaction import Transaction
@@ -150,3 +155,23 @@ async def test_a_damaged_job_is_read_strictly_shown_as_far_as_it_goes_and_ended(
         ended = await found(store)
         assert (ended.status, ended.refused) == ("failed", PIECE + 3)
         assert ended.refusals["internal-error"]["detail"] == "a mistake"
+
+
+async def test_of_the_orders_that_a_job_had_go_on_those_that_are_blocked_again_are_counted(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            for shop in ("acme", "żółw"):
+                for number in range(3):
+                    doing = Situation.IDLE if number == 0 else Situation.BLOCKED
+                    insert_order(tx, order(str(number), shop=shop, situation=doing), b"")
+            keep_operated(tx, "j-1", "acme", ["0", "1"])
+            keep_operated(tx, "j-1", "acme", [])
+            keep_operated(tx, "j-1", "żółw", ["0", "1", "2", "gone"])
+            keep_operated(tx, "j-2", "acme", ["2"])
+
+        await store.write(unit)
+        counts = [await store.read(partial(count_blocked_again, job=job)) for job in ("j-1", "j-2", "j-3")]
+        assert counts == [3, 1, 0]
+        await store.write(lambda tx: tx.execute("UPDATE job_orders SET orders = '{' WHERE shop = 'acme'"))
+        assert await store.read(partial(count_blocked_again, job="j-1")) == 2

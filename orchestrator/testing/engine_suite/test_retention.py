@@ -16,7 +16,7 @@ from storage.announcements import announced_by, keep_announcement
 from storage.attempts import Attempt, note_attempts
 from storage.deliveries import list_parked, park
 from storage.events import append_event, list_events
-from storage.jobs import Job, add_job
+from storage.jobs import Job, add_job, keep_operated
 from storage.order_search import list_orders
 from storage.orders import get_order, insert_order, save_order
 from storage.payloads import get_payload
@@ -146,6 +146,7 @@ async def test_forgetting_goes_in_batches(engine: Engine, monkeypatch: pytest.Mo
                 keep_announcement(tx, str(number), "acme", "1", OLD)
                 note_attempts(tx, "orders", [Attempt("test", None, 1, OLD, 5, 200, None)])
                 add_job(tx, Job(str(number), "retry", {}, None, "api", "done", 0, 0, 0, {}, OLD, OLD), [])
+                keep_operated(tx, str(number), "acme", ["1"])
             append_event(tx, NOW, "new")
 
         await store.write(unit)
@@ -153,6 +154,7 @@ async def test_forgetting_goes_in_batches(engine: Engine, monkeypatch: pytest.Mo
             assert [await forget(store, duty) for _ in range(3)] == [3, 1, 0], duty.name
         assert [event.type for event in await store.read(lambda tx: list_events(tx, 0, 9))] == ["new"]
         assert await store.read(lambda tx: get_order(tx, "acme", "0")) is None
+        assert await store.read(lambda tx: tx.query("SELECT count(*) FROM job_orders")) == [(0,)]
 
 
 async def test_what_came_to_life_since_it_was_found_is_not_forgotten(engine: Engine) -> None:
