@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, grid, line
 from orchestrator.cli.pages import SITUATIONS, Json, item_text, problem_cell, state_text, timeline_grid, wait_text
-from orchestrator.cli.standstill import of_order
+from orchestrator.cli.standstill import is_blocked_too, of_order
 from orchestrator.cli.target_page import target_page
 from orchestrator.operations.remedies import remedy
 
@@ -23,7 +23,7 @@ def order_page(order: Json) -> Page:
     page: list[Line | Grid] = [
         line(Cell(f"{order['shop']} {order['id']}", "strong"), f"{reference} on {order['platform']}"),
         _fact("state", Cell(state_text(order), "strong"), _elsewhere(order), *_allowed(order)),
-        _fact("situation", Cell(situation, SITUATIONS.get(situation, "plain")), wait_text(order)),
+        _fact("situation", Cell(situation, SITUATIONS.get(situation, "plain")), *_beside(order), wait_text(order)),
         _fact("payment", _payment(order)),
         *_returns(order),
         *_parcels(order),
@@ -40,6 +40,11 @@ def order_page(order: Json) -> Page:
 
 def _fact(label: str, *cells: str | Cell) -> Line:
     return line(f"{label:<{_LABEL}}", *cells, hang=_LABEL)
+
+
+def _beside(order: Json) -> list[str | Cell]:
+    """That a held order is blocked as well, which a release does not end."""
+    return [", and ", Cell("blocked", "bad")] if is_blocked_too(order) else []
 
 
 def _troubles(order: Json) -> list[Line]:

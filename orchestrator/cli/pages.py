@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
+from orchestrator.cli.standstill import is_blocked_too
 
 Json = Mapping[str, Any]
 
@@ -150,9 +151,9 @@ def _situation(order: Json) -> Cell:
 
 def _listed_situation(order: Json) -> Cell:
     """The situation in a list, with what else people must know of the order."""
-    if not order.get("withdrawn"):
-        return _situation(order)
-    return Cell(f"{order['situation']}, withdrawn", "bad")
+    more = [", blocked"] if is_blocked_too(order) else []
+    more += [", withdrawn"] if order.get("withdrawn") else []
+    return Cell(f"{order['situation']}{''.join(more)}", "bad") if more else _situation(order)
 
 
 def _minute(stamp: str) -> str:

@@ -47,9 +47,19 @@ def of_order(order: Mapping[str, Any]) -> Standstill | None:
     """Why nothing more is done for an order before a person does something; None where it goes on by itself."""
     shop, id_ = str(order["shop"]), str(order["id"])
     if order.get("held_at"):
-        remedy = f"`fulfilld release {shlex.quote(shop)} {shlex.quote(id_)}` lets it go on"
-        return Standstill("the order is held", order.get("held_reason") or "", remedy)
+        release = f"`fulfilld release {shlex.quote(shop)} {shlex.quote(id_)}`"
+        if is_blocked_too(order):
+            remedy = f"{release} ends the hold and leaves it blocked; what helps with its problem may be done before"
+            return Standstill("the order is held, and blocked", order.get("held_reason") or "", remedy)
+        return Standstill("the order is held", order.get("held_reason") or "", f"{release} lets it go on")
     return _of_wait(order.get("wait"), shop, shlex.quote(id_))
+
+
+def is_blocked_too(order: Mapping[str, Any]) -> bool:
+    """Whether an order that is held would be blocked if it were not: that its platform has it no more is a problem to
+    be shown, which blocks nothing."""
+    problem = order.get("problem")
+    return bool(order.get("held_at")) and problem is not None and problem["type"] != "order-not-found"
 
 
 def of_target(order: Mapping[str, Any], target: str) -> Standstill | None:

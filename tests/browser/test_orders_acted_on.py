@@ -35,6 +35,19 @@ def test_an_order_is_held_for_a_reason_and_released(desk: Desk, page: Any) -> No
     assert desk.situation(SHOP, order) == "idle"
 
 
+def test_a_blocked_order_that_is_held_shows_both_and_what_a_release_leaves(desk: Desk, page: Any) -> None:
+    [order] = desk.block()
+    desk.client.post(f"{path(SHOP, order)}/hold", {"reason": "ask the buyer"})
+    open_order(page, SHOP, order)
+    expect(page.get_by_text("Held (ask the buyer): no step begins. It is blocked as well")).to_be_visible()
+    expect(page.locator(".facts .badge").filter(has_text="blocked")).to_be_visible()
+    press(page, "Retry")
+    expect(page.get_by_text("It is blocked as well")).to_have_count(0)
+    assert desk.situation(SHOP, order) == "held"
+    press(page, "Release")
+    desk.until(lambda: desk.read(SHOP, order)["milestone"] == "accepted")
+
+
 def test_a_blocked_order_shows_the_platforms_words_and_is_retried(desk: Desk, page: Any) -> None:
     [order] = desk.block()
     open_order(page, SHOP, order)

@@ -250,6 +250,23 @@ def test_a_held_order_shows_since_when_and_why(daemon: FakeDaemon, fulfilld: Run
     assert "on the platform PreparingOrder" in text
 
 
+HELD = {"held_at": "2026-01-02T03:04:05.000Z", "held_reason": "fraud?", "situation": "held"}
+
+
+@pytest.mark.parametrize(("type_", "is_blocked"), [("rejected", True), ("order-not-found", False)])
+def test_a_held_order_that_is_blocked_too_says_what_a_release_leaves(
+    daemon: FakeDaemon, fulfilld: Run, type_: str, *, is_blocked: bool
+) -> None:
+    problem = {"type": type_, "title": "?", "detail": "?", "step": None, "since": "2026-01-02T03:04:05.000Z"}
+    daemon.answers["GET", ORDER] = an_order(**HELD, problem=problem)
+    daemon.answers["GET", "/v1/orders"] = {"orders": [an_order(**HELD, problem=problem)], "next": None}
+    text = fulfilld("order", "acme", "67890").stdout
+    assert ("situation  held, and blocked" in text) == is_blocked
+    assert ("`fulfilld release acme 67890` ends the hold and leaves it blocked" in text) == is_blocked
+    assert ("`fulfilld release acme 67890` lets it go on" in text) != is_blocked
+    assert ("held, blocked" in fulfilld("orders").stdout) == is_blocked
+
+
 def test_what_a_platform_says_cannot_steer_the_terminal(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers["GET", ORDER] = an_order(problem=a_problem(detail="a\x1b[2J\x07b\u202ec\nd"))
     text = fulfilld("order", "acme", "67890").stdout

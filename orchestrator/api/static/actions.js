@@ -29,7 +29,7 @@ const ORDER_ACTIONS = {
 function fitting(order) {
   const { situation: doing, problem, attention: wish } = order;
   const helps = [];
-  if (doing === "blocked") helps.push(...remediesOf(problem).filter((name) => name !== "cancel"));
+  if (doing === "blocked" || isBlockedToo(order)) helps.push(...remediesOf(problem).filter((name) => name !== "cancel"));
   if (doing === "retrying" || doing === "waiting") helps.push("retry");
   if (doing === "held" || wish) helps.push("release");
   if (doing !== "held") helps.push("hold");

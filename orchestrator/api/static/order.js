@@ -83,7 +83,8 @@ function orderFacts(order) {
     problem && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id, problem }, false)),
     order.attention && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id,
       problem: { type: "attention", title: "The ERP asks for a person", detail: order.attention.reason, since: order.attention.since } }, false)),
-    order.situation === "held" && el("p", { class: "warn" }, `Held${order.held_reason ? ` (${order.held_reason})` : ""}: no step begins.`),
+    order.situation === "held" && el("p", { class: "warn" }, `Held${order.held_reason ? ` (${order.held_reason})` : ""}: no step begins.`,
+      isBlockedToo(order) && " It is blocked as well: a release ends the hold alone, and what helps with the problem may be done before."),
     el("br"),
   ];
 }

@@ -32,7 +32,14 @@ function remedies(shop, order, problem) {
   return remediesOf(problem).map((name) => `fulfilld ${name} ${shell(shop)} ${shell(order)}${name === "skip" ? " --reason 'done by hand'" : ""}`);
 }
 
-function situation(order) { return badge(order.situation, SITUATION_TONES[order.situation]); }
+/** What an order is doing; one that is held may be blocked as well, which a release does not end. */
+function situation(order) {
+  const held = badge(order.situation, SITUATION_TONES[order.situation]);
+  return isBlockedToo(order) ? el("span", {}, held, " ", badge("blocked", SITUATION_TONES.blocked)) : held;
+}
+
+/** Whether a held order would be blocked if it were not: that its platform has it no more blocks nothing. */
+function isBlockedToo(order) { return order.situation === "held" && Boolean(order.problem) && order.problem.type !== "order-not-found"; }
 
 /** The colour of a state: that of its milestone. */
 function colour(milestone) { return `var(--m-${MILESTONES.includes(milestone) ? milestone : "other"})`; }
