@@ -59,6 +59,39 @@ def test_the_history_is_plotted_and_in_tables(page: Any) -> None:
     assert "shop=acme" in asked[-1]
 
 
+def test_the_plots_labels_are_whole(page: Any) -> None:
+    long = [{**each, "oldest_pending_seconds": 86_000.0, "calls": 1_234_567} for each in an_hour()]
+    page.route("**/v1/history*", lambda route: route.fulfill(json={"step": "minute", "shop": None, "points": long}))
+    page.evaluate(
+        """() => {
+          window.cut = []; window.labels = 0;
+          const write = CanvasRenderingContext2D.prototype.fillText;
+          CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...more) {
+            const wide = this.measureText(text).width;
+            if (this.textAlign === "right") { window.labels += 1; if (x - wide < 0) window.cut.push([text, x - wide]); }
+            return write.call(this, text, x, y, ...more);
+          };
+        }"""
+    )
+    go(page, "#/history?span=hour", "History")
+    expect(page.locator(".plot canvas")).to_have_count(4)
+    page.wait_for_function("window.labels > 8")
+    assert page.evaluate("window.cut") == []
+
+
+def test_the_search_says_whole_what_it_takes(page: Any) -> None:
+    box = page.get_by_role("searchbox", name="Order id or reference")
+    room = box.evaluate(
+        """(node) => {
+          const [style, pen] = [getComputedStyle(node), document.createElement("canvas").getContext("2d")];
+          pen.font = style.font;
+          const inside = node.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+          return inside - pen.measureText(node.placeholder).width;
+        }"""
+    )
+    assert room >= 20  # of which the cross that empties it takes its part
+
+
 def test_the_machines_count_the_orders_in_each_state(desk: Desk, page: Any) -> None:
     page.get_by_role("link", name="Machines").click()
     picture = page.get_by_role("group", name="The states and steps of woocommerce")

@@ -108,11 +108,20 @@ function plotOptions(plot, width) {
     width, height: PLOT_HEIGHT,
     scales: { y: { range: (_plot, _low, high) => [0, Math.max(1, high)] } },
     cursor: { y: false, drag: { x: true, y: false } },
-    axes: [{ ...axis, space: 56, size: 32, values: (_plot, ticks, _axis, _space, apart) => ticks.map((tick) => timeWords(tick * 1000, apart)) }, { ...axis, size: 62, values: (_plot, ticks) => ticks.map((tick) => (plot.isHighest ? plot.words(tick) : Number.isInteger(tick) ? count(tick) : "")) }],
+    axes: [{ ...axis, space: 56, size: 32, values: (_plot, ticks, _axis, _space, apart) => ticks.map((tick) => timeWords(tick * 1000, apart)) }, { ...axis, size: labelRoom, values: (_plot, ticks) => ticks.map((tick) => (plot.isHighest ? plot.words(tick) : Number.isInteger(tick) ? count(tick) : "")) }],
     series: [{ value: (_plot, at) => (at === null ? "–" : new Date(at * 1000).toLocaleString()) },
       ...plot.lines.map(([, label, name]) => ({ label, stroke: paint(name), width: 1.5, fill: `${paint(name)}22`, points: { show: false }, spanGaps: false,
         value: (_plot, value) => (value === null ? "–" : plot.words(value)) }))],
   };
+}
+
+/** As much room as the widest label of an axis takes; what uPlot found in its first round stays, so that it ends. */
+function labelRoom(drawn, labels, index, round) {
+  const axis = drawn.axes[index];
+  if (round > 1) return axis._size;
+  drawn.ctx.font = axis.font[0];
+  const widest = Math.max(0, ...(labels ?? []).map((label) => drawn.ctx.measureText(label).width));
+  return Math.ceil(axis.ticks.size + axis.gap + widest / devicePixelRatio) + 2;
 }
 
 /** A time on the axis: the hour where that is asked for, the day at its beginning and where ticks are days. */
