@@ -27,7 +27,7 @@ LIBRARIES = ("uplot/uPlot.iife.min.js",)
 SCRIPTS = (
     *("elements.js", "daemon.js", "words.js", "login.js", "dialog.js", "actions.js", "submit.js", "bulk.js"),
     *("feed.js", "overview.js", "orders.js", "stepper.js", "order.js", "machines.js", "history.js", "pushes.js"),
-    "main.js",
+    *("jobs.js", "main.js"),
 )
 """The parts of the script in the order in which they are joined, behind the libraries: one module, without imports."""
 

@@ -228,6 +228,12 @@ def everywhere(desk: Desk, page: Any) -> Any:
     go(page, "#/pushes", "Pushes and consumers")
     page.get_by_text("taken (204)").first.wait_for()
     yield "pushes"
+    job = desk.client.post("/v1/orders/hold", {"filter": {"shop": "acme", "reference": "none has it"}}).json()["job"]
+    go(page, "#/jobs", "Jobs")
+    page.get_by_role("link", name="Hold 0 orders").first.wait_for()
+    yield "jobs"
+    go(page, f"#/job/{job}", "Hold 0 orders")
+    yield "job"
     go(page, "#/nowhere", "No such page")
     yield "no such page"
     open_order(page, "acme", order)

@@ -7,7 +7,7 @@ const BULK = {
   release: { label: "Release", verb: "released", warning: null },
   cancel: { label: "Cancel", verb: "without pending targets now", warning: "Their pending targets are dropped, which cannot be undone. What was done on the platforms stays." },
 };
-const JOB_SECONDS = 0.5;
+const [JOB_SECONDS, AFTER_JOB_SECONDS] = [0.5, 3]; // what a job had go on may be blocked again a while later
 const MOST_OF_A_JOB = 100000;
 
 /** The actions that help with all orders of a cause: in bulk a retry reads anew those that only a read can help. */
@@ -34,12 +34,11 @@ function inBulk(name, filter, words) {
       const { job, count: orders } = await send("POST", `/v1/orders/${name}`, { filter, ...agreed, ...filled(form) });
       go.hidden = true;
       reason.remove();
-      const progress = jobProgress(job, orders, name, leave);
-      counted.replaceChildren(progress.node);
+      const followed = followedJob(job, orders, leave);
+      counted.replaceChildren(followed.node);
       leave.focus();
       renew();
-      await progress.follow(() => box.isConnected);
-      renew();
+      await followed.follow(() => box.isConnected, renew);
       return false;
     },
   });
@@ -65,30 +64,26 @@ function bulkSample({ count: orders, refused = 0, sample }) {
     more > 0 && el("p", { class: "soft" }, `and ${count(more)} more`)].filter(Boolean);
 }
 
-/** What is shown of a job while it runs. `follow` reads it until it has ended, or nobody looks any more; `leave` gets the
- *  focus when there is nothing to end any more. */
-function jobProgress(id, orders, name, leave) {
-  const bar = el("progress", { max: orders, value: 0, "aria-label": "Progress" });
-  const words = el("p", { role: "status" }, `0 of ${several(orders, "order")}`);
-  const left = el("ul", {});
-  const path = `/v1/jobs/${encodeURIComponent(id)}`;
+/** What is shown of a job while it runs. `follow` reads it until nobody looks any more, and calls `onEnd` when it has ended;
+ *  `leave` gets the focus when there is nothing to end any more. */
+function followedJob(id, orders, leave) {
+  const progress = new JobProgress(orders);
   // one that has ended meanwhile is drawn as it is by the next look
-  const end = el("button", { type: "button", class: "small", onclick: () => send("DELETE", path).then((job) => draw(job), () => null) }, "End it here");
-  const node = el("div", {}, bar, words, left, end);
+  const end = el("button", { type: "button", class: "small", onclick: () => send("DELETE", jobPath(id)).then((job) => draw(job), () => null) }, "End it here");
+  const node = el("div", {}, progress.node, el("div", { class: "commands" }, end, jobLink(id, "The page of this job")));
   const draw = (job) => {
-    bar.value = job.done + job.refused;
     if (job.status !== "running" && document.activeElement === end) leave.focus();
     end.hidden = job.status !== "running";
-    const ended = { done: "Done: ", failed: "It could not go on: ", cancelled: "It was ended: " }[job.status] ?? "";
-    words.textContent = `${ended}${count(job.done)} of ${several(job.count, "order")} ${BULK[name].verb}${job.refused ? `, ${count(job.refused)} left as they are` : ""}.`;
-    left.replaceChildren(...(job.refusals ?? []).map((each) => el("li", { class: "wrap" }, `${count(each.count)}: ${each.detail}`)));
+    progress.draw(job);
   };
-  const follow = async (isLooked) => {
-    while (isLooked()) {
-      const job = await get(path);
+  const follow = async (isLooked, onEnd) => {
+    let job = { status: "running" };
+    while (isLooked() && (job.status === "running" || job.blocked_again !== null)) {
+      const was = job.status;
+      job = await get(jobPath(id));
       draw(job);
-      if (job.status !== "running") return;
-      await pause(JOB_SECONDS);
+      if (job.status !== "running" && was === "running") onEnd();
+      await pause(job.status === "running" ? JOB_SECONDS : AFTER_JOB_SECONDS);
     }
   };
   return { node, follow };

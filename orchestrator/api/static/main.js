@@ -3,6 +3,7 @@
 const STATUS_SECONDS = 5;
 const [CAUSES_SECONDS, CHANGED_CAUSES_SECONDS] = [60, 2];
 const FEED_BACKLOG = 60;
+const PAGE_OF = { order: "orders", job: "jobs", needs: "overview" }; // which entry of the header a page belongs to
 
 const view = document.getElementById("view");
 const notice = document.getElementById("notice");
@@ -34,7 +35,7 @@ async function navigate() {
   const [mine, { name, parts, query }] = [turn, route()];
   [orderPage, fresh] = [null, null];
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.dataset.page === name) link.setAttribute("aria-current", "page");
+    if (link.dataset.page === (PAGE_OF[name] ?? name)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   let page = noSuchPage();
@@ -52,6 +53,12 @@ async function navigate() {
     page = fresh.page;
   } else if (name === "history" && !parts.length) {
     fresh = new HistoryPage(query, status);
+    page = fresh.page;
+  } else if (name === "jobs" && !parts.length) {
+    fresh = new JobsPage();
+    page = fresh.page;
+  } else if (name === "job" && parts.length === 1) {
+    fresh = new JobPage(parts[0]);
     page = fresh.page;
   } else if (name === "pushes" && !parts.length) {
     fresh = new PushesPage();
