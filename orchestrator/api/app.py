@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from orchestrator.api.access import check_access
 from orchestrator.api.answers import mark
+from orchestrator.api.attempts import LOGIN_ATTEMPTS, LoginAttempts
 from orchestrator.api.call import begin
 from orchestrator.api.middleware import supervised
 from orchestrator.api.reading import refuse_body
@@ -33,6 +34,7 @@ def build_app(
     app = web.Application(middlewares=[supervised(check_access)], client_max_size=LARGEST_BODY_BYTES)
     app[SERVICES] = Services(queries, commands, node, feed, metrics, clock)
     app[SESSIONS] = Sessions(clock)
+    app[LOGIN_ATTEMPTS] = LoginAttempts(clock)
     for route in ROUTES:
         # any segment will do: an id may have braces, which aiohttp's own pattern does not take
         path = re.sub(r"{(\w+)}", r"{\1:[^/]+}", route.path)

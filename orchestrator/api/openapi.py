@@ -195,7 +195,7 @@ def _problem(status: int, slugs: list[str]) -> dict[str, Any]:
         "content": {PROBLEM_TYPE: {"schema": schema}},
         OWN_PROBLEMS: slugs,
     }
-    if status == 503:
+    if status in (429, 503):
         seconds = {"type": "integer", "minimum": 1}
         found["headers"] = {"Retry-After": {"description": "Seconds", "required": True, "schema": seconds}}
     if status == 405:

@@ -34,6 +34,7 @@ HTTP_PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "method-not-allowed": (405, "The path does not take this method"),
     "body-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body is of the wrong type"),
+    "too-many-attempts": (429, "Too many wrong tokens were tried"),
     "internal-error": (500, "The daemon made a mistake"),
 }
 """Status and title of the problems that are about HTTP, by slug."""

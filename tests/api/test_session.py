@@ -11,6 +11,7 @@ import aiohttp
 import anyio
 import pytest
 
+from orchestrator.api.attempts import MOST_AT_ONCE, SECONDS_EACH
 from orchestrator.api.session import SESSION_SECONDS
 from orchestrator.clock import Clock
 from tests.api.bench import TOKEN, Bench, Got, an_order, bench
@@ -72,6 +73,25 @@ async def test_a_browser_without_a_session_gets_the_page_to_log_in_by_and_nothin
             refused = await browser.ask("GET", path, **PAGE)
             assert (refused.status, refused.slug) == (401, "unauthorized")
             assert "Basic" not in refused.headers["WWW-Authenticate"]
+
+
+async def test_guessing_by_the_form_is_bounded_and_locks_no_caller_out() -> None:
+    now = 0.0
+    async with bench(tcp=tcp(), clock=replace(Clock(), monotonic=lambda: now)) as b:
+        browser = Browser(b)
+        guesses = [await browser.log_in(f"a guess {n}") for n in range(MOST_AT_ONCE + 1)]
+        assert [got.status for got in guesses] == [*[401] * MOST_AT_ONCE, 429]
+        assert guesses[-1].slug == "too-many-attempts"
+        held = await browser.log_in()  # nobody learns whether it is the one
+        assert (held.status, held.headers["Retry-After"]) == (429, str(int(SECONDS_EACH)))
+        assert (await browser.ask("GET", "/v1/status", Authorization=f"Bearer {TOKEN}")).status == 200
+        now += SECONDS_EACH
+        assert (await browser.log_in()).status == 200
+        assert (await browser.log_in()).status == 200  # only wrong ones count
+        assert [(await browser.log_in("again")).status for _ in range(2)] == [401, 429]
+        now += 3600
+        guesses = [await browser.log_in("again") for _ in range(MOST_AT_ONCE + 1)]
+        assert [got.status for got in guesses] == [*[401] * MOST_AT_ONCE, 429]
 
 
 async def test_a_login_gives_a_cookie_that_scripts_and_other_sites_cannot_use() -> None:

@@ -6,8 +6,9 @@ from aiohttp import web
 
 from orchestrator.api.access import admit, check_token, is_local
 from orchestrator.api.answers import answer
+from orchestrator.api.attempts import LOGIN_ATTEMPTS
 from orchestrator.api.call import Call
-from orchestrator.api.problems import Invalid
+from orchestrator.api.problems import ApiError, Invalid
 from orchestrator.api.reading import checked, read_json
 from orchestrator.api.schema.bodies import LoginBody
 from orchestrator.api.schema.queries import Query
@@ -28,13 +29,26 @@ async def log_in(call: Call[Query]) -> web.StreamResponse:
     offered = checked(LoginBody, body, "invalid-request").token
     if is_local(call.request):
         return _kept_nowhere(answer(_OPEN))
-    check_token(call.request, offered)
+    _check_attempt(call.request, offered)
     sessions = call.request.app[SESSIONS]
     sessions.end(call.request)  # the cookie of the one before is about to be replaced: nobody could end it then
     secret, session = sessions.begin()
     response = answer(document(session))
     set_cookie(call.request, response, secret)
     return _kept_nowhere(response)
+
+
+def _check_attempt(request: web.Request, token: str) -> None:
+    """Raises ApiError `too-many-attempts`, else `unauthorized` for a wrong token."""
+    attempts = request.app[LOGIN_ATTEMPTS]
+    if seconds := attempts.wait_seconds:
+        detail = f"wrong tokens were tried again and again; the form takes another one in {seconds} seconds"
+        raise ApiError("too-many-attempts", detail, headers={"Retry-After": str(seconds)})
+    try:
+        check_token(request, token)
+    except ApiError:
+        attempts.failed()
+        raise
 
 
 async def read_session(call: Call[Query]) -> web.StreamResponse:

@@ -129,6 +129,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Log a browser in by the token of api.tcp: the session is a cookie",
         session.log_in,
         {200: Answer.json("The session", documents.Session)},
+        ("too-many-attempts",),
         body=RequestBody(requests.LoginBody, {"token": "some-long-text"}),
     ),
     Route(
