@@ -38,6 +38,7 @@ EVENT_TYPES: Final[dict[str, str]] = {
     "shop.access_denied": "the platform does not accept a shop's credentials; the shop is paused",
     "shop.webhooks_missing": "the platform does not send webhooks that it should (`data.missing`: why, by topic)",
     "shop.webhooks_registered": "the platform was asked for webhooks that were missing (`data.topics`)",
+    "store.failed_over": "another database server took over (`data.loss`: none, possible or certain; `data.feed`)",
     "sync.completed": "a sync of a shop's orders is complete",
     "sync.failed": "a sync of a shop's orders failed",
     "product.created": "a product was made on the platform",

@@ -176,6 +176,16 @@ def forget_observations(tx: Transaction) -> None:
     tx.execute("UPDATE orders SET observed_at = 0")
 
 
+def forget_observations_since(tx: Transaction, instant_ms: int) -> None:
+    """As `forget_observations`, of orders that are not at rest, or were seen or moved since an instant: an older
+    observation is not fresh anyway."""
+    tx.execute(
+        "UPDATE orders SET observed_at = 0 WHERE observed_at <> 0 AND (situation <> 'idle' OR observed_at >= ?"
+        " OR moved_at >= ?)",
+        (instant_ms, instant_ms),
+    )
+
+
 def touch_order(tx: Transaction, seq: int, observed_at: int, now_ms: int = _FAR_MS) -> None:
     """An observation showed nothing new: not a change, so neither version nor `updated_at` move.
 

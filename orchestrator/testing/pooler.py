@@ -85,16 +85,21 @@ class Pooler:
         return False
 
 
-@cache
-def pooler() -> Pooler:
-    """The pooler of this process. Skips the test where PgBouncer is not installed, but fails in CI."""
-    server = postgres.server()
+def pgbouncer() -> str:
+    """The program. Skips the test where it is not installed, but fails in CI."""
     program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         message = "PgBouncer is not installed (Debian: apt-get install pgbouncer): nothing by way of it is tried here"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    found = Pooler(program, server.folder)
+    return program
+
+
+@cache
+def pooler() -> Pooler:
+    """The pooler of this process. Skips the test as `pgbouncer` and `postgres.server` do."""
+    server = postgres.server()
+    found = Pooler(pgbouncer(), server.folder)
     atexit.register(found.stop)
     return found

@@ -14,6 +14,7 @@ from psycopg import errors
 
 from storage.moves import Moves
 from storage.postgres.connection import DIALECT, FEED_LOCK, FEED_PLACE, SETTINGS, Connection, is_pooled
+from storage.postgres.footing import IS_HERE
 from storage.postgres.rows import Many, as_json
 from storage.transaction import Published, Row, Value
 
@@ -29,7 +30,7 @@ _FENCE: Final = (
 
 
 _MOVE_ON: Final = (
-    "WITH done AS (UPDATE writers SET token = token + 1 WHERE name = $1 AND token = $2 RETURNING 1)"  # noqa: S608
+    "WITH done AS (UPDATE writers SET token = token + 1 WHERE name = $1 AND token = $2{} RETURNING 1)"  # noqa: S608
     f" SELECT 1 / (count(*) = $3)::int, {SETTINGS} FROM done"
 )
 
@@ -58,10 +59,12 @@ class Piece:
         self.published: list[Published] = []
         self.moves = moves
 
-    def begin(self, writer: str, token: int) -> None:
-        """Begins the transaction, and moves the writer's token."""
+    def begin(self, writer: str, token: int, *, is_checked: bool) -> None:
+        """Begins the transaction, and moves the writer's token. `is_checked`: only at the server that was looked at."""
         self._send("BEGIN")
-        self._send_prepared(_MOVE_ON, (writer, token, 1), idle=("", 0, 0))
+        self._send_prepared(
+            _MOVE_ON.format(f" AND {IS_HERE}" if is_checked else ""), (writer, token, 1), idle=("", 0, 0)
+        )
 
     def fence(self, epochs: set[tuple[str, int | None]]) -> None:
         """No lease of these shops passes to another node before the transaction ends, and each has its epoch."""

@@ -16,6 +16,7 @@ from storage.errors import NotAStore, StoreUnavailable
 from storage.migrations import Migrated, Migration, migrate, note, spelled
 from storage.nodes import older_nodes
 from storage.postgres.connection import DIALECT, Connection, PostgresTransaction, connect
+from storage.postgres.footing import IS_SYNCHRONOUS, TABLE, timeline_of
 
 log = structlog.get_logger()
 
@@ -35,6 +36,9 @@ _WRITERS: Final = (
     'CREATE TABLE IF NOT EXISTS writers (name TEXT COLLATE "C" PRIMARY KEY,'
     " token BIGINT NOT NULL, began_at BIGINT NOT NULL)"
 )
+
+
+_NOTE: Final = f"INSERT INTO server (timeline, is_synchronous) VALUES (%s, {IS_SYNCHRONOUS}) ON CONFLICT DO NOTHING"  # noqa: S608
 
 
 def refuse_unfit(connection: Connection) -> None:
@@ -84,11 +88,19 @@ def _migrated(connection: Connection, now_ms: int) -> Migrated:
                 refuse_unfit(connection)
                 done = migrate(PostgresTransaction(connection, {}), now_ms, older=older_nodes, is_shared=True)
                 connection.execute(_WRITERS)
+                connection.execute(TABLE)
+                _note_server(connection)
                 connection.execute("DELETE FROM writers WHERE began_at < %s", (now_ms - _ONE_DAY_MS,))
                 return done
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
             log.warning("store.migration_waits", detail=" ".join(str(error).split()))
             time.sleep(_TRY_AGAIN_SECONDS)
+
+
+def _note_server(connection: Connection) -> None:
+    """Notes the server of a new store; that of one that is there is noted by whoever writes to it."""
+    if not connection.execute("SELECT 1 FROM server").fetchall():
+        connection.execute(_NOTE, (timeline_of(connection),))
 
 
 def _build(options: Mapping[str, str], connection: Connection, migration: Migration, now_ms: int) -> None:

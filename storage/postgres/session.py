@@ -22,8 +22,18 @@ from storage.counts import write_moves
 from storage.errors import StoreUnavailable
 from storage.moves import Moves
 from storage.pending import Pending
-from storage.postgres.connection import FEED_PLACE, Connection, PostgresTransaction, connect, identities_of
+from storage.postgres.connection import (
+    FEED_PLACE,
+    SETTINGS,
+    Connection,
+    PostgresTransaction,
+    connect,
+    identities_of,
+    is_pooled,
+)
+from storage.postgres.failover import go_on, note, tell
 from storage.postgres.failures import is_of_the_server, is_passing, unavailable
+from storage.postgres.footing import Found, Known, Loss, found_by, judge, timeline_of
 from storage.postgres.piece import NotAsExpected, Piece, Unprepared
 from storage.postgres.rows import Many, NotAskedFor
 from storage.transaction import Published, Value
@@ -40,6 +50,7 @@ _REGISTER: Final = (
     f"INSERT INTO writers (name, token, began_at) VALUES (%s, {_CONNECTED}, %s)"  # noqa: S608
     f" ON CONFLICT (name) DO UPDATE SET token = writers.token + {_CONNECTED} RETURNING token"
 )
+_ALONE: Final = f"SELECT {SETTINGS} FROM store_identity FOR UPDATE"  # noqa: S608
 _SINCE: Final = "SELECT cursor, shop, order_id, target, type FROM events WHERE cursor > %s ORDER BY cursor"
 
 
@@ -53,6 +64,10 @@ class Session:
         self._identities: dict[str, str] = {}
         self._token = 0  # as the last commit left it
         self._newest = 0  # cursor that was published
+        self._known = Known()
+        self._is_unknown = False  # whether the token was gone that is known here
+        self._is_checked = False  # whether each transaction checks that it is at the server of before
+        self._began = time.monotonic()
         self._is_committing = False
         self._idle: dict[str, Sequence[Value]] = {}
         self._prepared: set[str] = set()
@@ -77,7 +92,9 @@ class Session:
             published = self._run(group)
         except psycopg.Error as error:
             raise unavailable("writing", self.where, error) from error
-        self._newest = max((each.cursor for each in published), default=self._newest)
+        if published:
+            self._newest = published[-1].cursor
+            self._known = self._known._replace(newest=published[-1])
         return published
 
     def _run(self, group: Sequence[Pending[Any]]) -> list[Published]:
@@ -197,7 +214,7 @@ class Session:
 
     def _begin(self, connection: Connection, moves: Moves) -> Piece:
         piece = Piece(connection, self._identities, moves, self._prepared)
-        piece.begin(self._name, self._token)
+        piece.begin(self._name, self._token, is_checked=self._is_checked)
         return piece
 
     def _end(self, connection: Connection, moves: Moves) -> None:
@@ -217,19 +234,54 @@ class Session:
     # -- the connection ----------------------------------------------------------------------------------------------
 
     def _connect(self) -> Connection:
-        """Connects, with a token that no transaction of before has. Raises psycopg.Error."""
+        """Connects, with a token that no transaction of before has, to a store that is what this process knows of it
+        (footing.py). Raises psycopg.Error."""
         connection = connect(self._options)
         try:
-            ((self._token,),) = connection.execute(_REGISTER, (self._name, self._now_ms)).fetchall()
+            ((token,),) = connection.execute(_REGISTER, (self._name, self._now_ms)).fetchall()
             self._identities = self._identities or identities_of(connection)
+            self._look(connection, token)
             if not self._newest:
                 ((newest,),) = connection.execute("SELECT max(cursor) FROM events").fetchall()
                 self._newest = newest or 0
         except BaseException:
             connection.close()
             raise
+        self._token, self._is_unknown = token, False
         self._connection = connection
         return connection
+
+    def _look(self, connection: Connection, token: int) -> None:
+        """Looks whether another server has taken over since, and does what follows unless another process has. `token`:
+        as it is found."""
+        timeline = timeline_of(connection)
+        self._is_unknown |= token == _CONNECTED  # the row was not there: who connects for a second time finds it
+        is_first = self._known.feed is None
+        is_behind = not (is_first or self._is_unknown or _has_moved(self._token, token))
+        is_vouched = is_first or not (self._is_unknown or is_behind)
+
+        def judged() -> tuple[Found, Loss | None]:
+            found = found_by(connection, self._name, self._known, timeline)
+            return found, judge(found, self._known, is_behind=is_behind, is_vouched=is_vouched)
+
+        found, loss = judged()
+        if loss is not None or found.noted != timeline:
+            with connection.transaction():
+                connection.execute(_ALONE.encode())
+                found, loss = judged()  # another process may have been faster
+                tx = PostgresTransaction(connection, self._identities)
+                if loss is not None:
+                    found = found._replace(feed=go_on(tx, found, loss, self._clock_ms()))
+                elif found.noted != timeline:
+                    note(tx, timeline)
+            if loss is not None:
+                tell(self.where, loss, found)
+        if found.feed != self._known.feed:
+            self._known, self._newest = Known(found.feed), 0
+        self._is_checked = is_pooled(connection) and timeline is not None
+
+    def _clock_ms(self) -> int:
+        return self._now_ms + int((time.monotonic() - self._began) * 1000)
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -267,6 +319,11 @@ class Session:
             log.warning("store.commit_not_published", store=self.where, detail=" ".join(str(error).split()))
             return []
         return [Published(*row) for row in found]
+
+
+def _has_moved(before: int, token: int) -> bool:
+    """Whether a token is one that connections, and at most one group, have moved since it was known."""
+    return token - before >= _CONNECTED and (token - before) % _CONNECTED <= 1
 
 
 class _Apart(Exception):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
 import psycopg
 from anyio import to_thread
 
 from storage.changes import Change
-from storage.errors import StoreLost
+from storage.errors import StoreError, StoreLost
 from storage.pending import Unit
 from storage.postgres.failures import unavailable
+from storage.postgres.footing import NOTE_REPLICATION, REPLICATION_CHANGED
 from storage.postgres.notices import Notices
 from storage.postgres.readers import Readers
 from storage.postgres.schema import prepare
@@ -24,6 +25,8 @@ from storage.postgres.writer import Writer
 from storage.store import OnCommit, OnGroup
 
 T = TypeVar("T")
+
+_REPLICATION_SECONDS: Final = 1.0
 
 
 class PostgresStore:
@@ -113,6 +116,7 @@ async def open_postgres(
         async with anyio.create_task_group() as group:
             group.start_soon(notices.listen_for_others)
             group.start_soon(notices.send_to_others, readers.notify)
+            group.start_soon(_note_replication, writer, readers)
             try:
                 async with anyio.create_task_group() as writing:
                     writing.start_soon(_run_shielded, writer)
@@ -126,6 +130,15 @@ async def open_postgres(
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(session.close)
             await to_thread.run_sync(readers.close)
+
+
+async def _note_replication(writer: Writer, readers: Readers) -> None:
+    """Notes whether commits wait for a replica, as often as that changes: what a failover has lost depends on it."""
+    while True:
+        await anyio.sleep(_REPLICATION_SECONDS)
+        with suppress(StoreError):
+            if await readers.read(lambda tx: tx.query(REPLICATION_CHANGED)):
+                await writer.write(lambda tx: tx.execute(NOTE_REPLICATION))
 
 
 async def _run_shielded(writer: Writer) -> None:
