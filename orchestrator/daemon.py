@@ -105,7 +105,7 @@ class Daemon:
         self._store = store
         self._here, self._drives_restored = Here.of(config.storage.engine), drives_restored
         self.feed = Feed()
-        self._feed_watch = FeedWatch(store, self._on_commit_elsewhere)
+        self._feed_watch = FeedWatch(store, self._on_commit_elsewhere, replaced=self._on_another_feed)
         self.metrics = metrics
         self.metrics.follow_log(lambda: output.lines_lost)
         self.supervisor = Supervisor(
@@ -239,6 +239,11 @@ class Daemon:
         """As `_on_commit`, for what another node committed: that node logs, traces and counts it."""
         self.feed.publish(published)
         self.deliveries.wake(published)
+
+    def _on_another_feed(self, cursor: int) -> None:
+        """The database lost what it had confirmed: cursors of before may mean nothing any more."""
+        self.feed.restart(cursor)
+        self.deliveries.restart()
 
     def _start_duties(self, group: TaskGroup) -> None:
         group.start_soon(forget_forever, self._store, self._watchman, self._retention_ms, self._ends)

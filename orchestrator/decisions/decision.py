@@ -67,7 +67,8 @@ def advance(draft: Draft, ctx: Context) -> Move:
             return _rest(draft, Situation.RETRYING, order.next_attempt_at)
         if (wait := ctx.machine.wait(draft.order_state(), draft.own_request(ctx.machine, target))) is not None:
             return _wait(draft, ctx, wait)
-        if target.status is TargetStatus.QUEUED and not _is_fresh(ctx, _known_at(ctx, order)):
+        is_to_be_read = target.status is TargetStatus.QUEUED or not order.observed_at
+        if is_to_be_read and not _is_fresh(ctx, _known_at(ctx, order)):
             return _want_read(draft, ctx, is_resolving=False)
         if (step := _next_step(draft, ctx, target)) is not None:
             return _take(draft, ctx, draft.targets[0], step)

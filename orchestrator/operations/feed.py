@@ -19,6 +19,8 @@ class Feed:
 
     def __init__(self) -> None:
         self.last_cursor = 0
+        self.restarts = 0
+        """How often another feed has taken this one's place."""
         self._beyond = anyio.Event()
         self._targets: dict[str, set[anyio.Event]] = {}
         self._closed = False
@@ -26,13 +28,26 @@ class Feed:
     def publish(self, published: list[Published]) -> None:
         """Called after each commit; wakes whoever waits for one of these events."""
         self.last_cursor = max(self.last_cursor, published[-1].cursor)
-        if self._beyond.statistics().tasks_waiting:
-            self._beyond.set()
-            self._beyond = anyio.Event()
+        self._wake()
         if self._targets:
             for each in published:
                 for event in self._targets.get(each.target, ()) if each.target is not None else ():
                     event.set()
+
+    def restart(self, cursor: int) -> None:
+        """Another feed has taken this one's place, whose newest cursor this is: everybody wakes, for a cursor of before
+        may mean nothing there."""
+        self.last_cursor = cursor
+        self.restarts += 1
+        self._wake()
+        for events in self._targets.values():
+            for event in events:
+                event.set()
+
+    def _wake(self) -> None:
+        if self._beyond.statistics().tasks_waiting:
+            self._beyond.set()
+            self._beyond = anyio.Event()
 
     def close(self) -> None:
         """The daemon shuts down: everybody wakes, streams end."""
@@ -48,8 +63,10 @@ class Feed:
         return self._closed
 
     async def wait_beyond(self, cursor: int) -> None:
-        """Returns once an event above `cursor` is committed, or the feed is closed."""
-        while self.last_cursor <= cursor and not self._closed:
+        """Returns once an event above `cursor` is committed, or another feed has taken this one's place, or it is
+        closed."""
+        restarts = self.restarts
+        while self.last_cursor <= cursor and restarts == self.restarts and not self._closed:
             await self._beyond.wait()
 
     @contextmanager

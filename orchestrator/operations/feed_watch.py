@@ -16,6 +16,7 @@ import structlog
 
 from storage.errors import StoreError
 from storage.events import last_cursor, published_above
+from storage.identity import feed_id
 from storage.store import Store
 from storage.transaction import Published, Transaction
 
@@ -29,14 +30,25 @@ _PAGE: Final = 1000
 _AGAIN_SECONDS: Final = 5.0
 
 
+def _ignored(_cursor: int) -> None:
+    """Where nobody has to know."""
+
+
 class FeedWatch:
     """`note` is called with what this node committed, `others` with what was committed elsewhere (some of our own may
-    be among it). `run` lasts until it is cancelled, where several processes can have the store open."""
+    be among it), `replaced` with the newest cursor once another feed has taken the place of the one that was followed.
+    `run` lasts until it is cancelled, where several processes can have the store open."""
 
     def __init__(
-        self, store: Store, others: Callable[[list[Published]], None], poll_seconds: float = POLL_SECONDS
+        self,
+        store: Store,
+        others: Callable[[list[Published]], None],
+        poll_seconds: float = POLL_SECONDS,
+        replaced: Callable[[int], None] = _ignored,
     ) -> None:
         self._store, self._others, self._poll_seconds = store, others, poll_seconds
+        self._replaced = replaced
+        self._feed: str | None = None
         self._position = 0
         self._committed, self._look = anyio.Event(), anyio.Event()
 
@@ -92,13 +104,18 @@ class FeedWatch:
         """Reads what came since; whether there may be more."""
         position = self._position
 
-        def unit(tx: Transaction) -> tuple[list[Published], int]:
-            return published_above(tx, position, _PAGE), last_cursor(tx)
+        def unit(tx: Transaction) -> tuple[list[Published], int, str]:
+            return published_above(tx, position, _PAGE), last_cursor(tx), feed_id(tx)
 
-        found, newest = await self._store.read(unit)
+        found, newest, feed = await self._store.read(unit)
+        followed, self._feed = self._feed, feed
+        if followed not in (None, feed):  # the database lost what it had confirmed
+            self._position = newest
+            self._replaced(newest)
+            return False
         if found:
             self._position = max(self._position, found[-1].cursor)
             self._others(found)
         elif newest < position == self._position:
-            self._position = newest  # the database lost what it had confirmed
+            self._position = newest
         return len(found) == _PAGE

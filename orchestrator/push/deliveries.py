@@ -88,6 +88,10 @@ class Deliveries:
             self._settings = settings
             self._changed.set()
 
+    def restart(self) -> None:
+        """Goes on from the cursors that are kept: those in memory may be of another feed."""
+        self._changed.set()
+
     async def _reread_secret(self) -> None:
         fresh = await self._reread()
         if fresh is not None:

@@ -139,7 +139,6 @@ class Supervisor:
         self._group = group
         self.configure(config)
         self._state_directory = self._store.state_directory  # whatever a reload says
-        self._restored_at = (await self._store.read(read_identity)).restored_at
         await self.join()
         await self._departures.note()
         group.start_soon(self._run_duties)
@@ -287,6 +286,7 @@ class Supervisor:
         hold, was = acquired
         if was is not None:
             log_account_change(shop.name, was, identity)
+        self._restored_at = (await self._store.read(read_identity)).restored_at  # a failover may have changed it
         return hold
 
     def _equip(self, entry: _Entry, hold: Hold) -> ShopWorker:

@@ -22,15 +22,16 @@ from storage.transaction import Transaction
 log = structlog.get_logger()
 
 _FAR: Final = 1_000_000
-_TERM_MS: Final = 15_000
 _ONE_DAY_MS: Final = 86_400_000
 
 _FENCE: Final = (
     "UPDATE shops SET lease_epoch = lease_epoch + ?{} WHERE name IN (SELECT name FROM shops ORDER BY name FOR UPDATE)"
 )
 _WAIT: Final = (
-    ", lease_holder = 'failover', lease_expires_at = (extract(epoch FROM clock_timestamp()) * 1000)::bigint + ?"
+    ", lease_holder = 'failover', lease_expires_at = {now}"
+    " + coalesce((SELECT max(expires_at - seen_at) FROM nodes), 0)"
 )
+"""For as long as a lease lasts, which each node says of itself: there was nobody where none is known."""
 
 _DETAIL: Final = {
     Loss.NONE: "another server took over, and nothing is lost; orders are read before anything is sent",
@@ -52,7 +53,7 @@ def go_on(tx: Transaction, found: Found, loss: Loss, now_ms: int) -> str:
     else:
         feed = secrets.token_hex(8)
         tx.execute("UPDATE store_identity SET feed = ?, restored_at = ?", (feed, now_ms))
-        tx.execute(_FENCE.format(_WAIT), (_FAR, _TERM_MS))
+        tx.execute(_FENCE.format(_WAIT.format(now=tx.dialect.now_ms)), (_FAR,))
     forget_observations_since(tx, now_ms - _ONE_DAY_MS)
     append_event(tx, now_ms, "store.failed_over", data={"loss": str(loss), "feed": feed})
     note(tx, found.timeline)
@@ -64,7 +65,7 @@ def note(tx: Transaction, timeline: str | None) -> None:
     tx.execute(f"UPDATE server SET timeline = ?, is_synchronous = {IS_SYNCHRONOUS}", (timeline,))  # noqa: S608
 
 
-def tell(where: str, loss: Loss, found: Found) -> None:
+def warn(where: str, loss: Loss, found: Found) -> None:
     """Says in the log what has happened."""
     if loss is Loss.NONE:
         log.warning("store.failed_over", store=where, loss=str(loss), timeline=found.timeline, detail=_DETAIL[loss])

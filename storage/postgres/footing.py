@@ -27,7 +27,7 @@ from storage.transaction import Published
 
 TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS server (only_one INTEGER PRIMARY KEY DEFAULT 1 CHECK (only_one = 1),"
-    " timeline TEXT, is_synchronous BOOLEAN NOT NULL)"
+    ' timeline TEXT COLLATE "C", is_synchronous BOOLEAN NOT NULL)'
 )
 """One row: on which timeline the store was looked at last, and whether commits waited for a replica then."""
 

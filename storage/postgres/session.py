@@ -31,7 +31,7 @@ from storage.postgres.connection import (
     identities_of,
     is_pooled,
 )
-from storage.postgres.failover import go_on, note, tell
+from storage.postgres.failover import go_on, note, warn
 from storage.postgres.failures import is_of_the_server, is_passing, unavailable
 from storage.postgres.footing import Found, Known, Loss, found_by, judge, timeline_of
 from storage.postgres.piece import NotAsExpected, Piece, Unprepared
@@ -275,7 +275,7 @@ class Session:
                 elif found.noted != timeline:
                     note(tx, timeline)
             if loss is not None:
-                tell(self.where, loss, found)
+                warn(self.where, loss, found)
         if found.feed != self._known.feed:
             self._known, self._newest = Known(found.feed), 0
         self._is_checked = is_pooled(connection) and timeline is not None

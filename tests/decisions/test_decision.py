@@ -127,6 +127,14 @@ def test_a_target_that_begins_on_an_old_look_reads_first_and_a_running_one_does_
     assert isinstance(move, Call)
 
 
+@pytest.mark.parametrize("status", [TargetStatus.QUEUED, TargetStatus.RUNNING])
+def test_an_order_that_is_to_be_read_first_is_read_in_the_midst_of_a_target_too(status: TargetStatus) -> None:
+    """A store that went back in time knows of no call that went out since."""
+    known = order(situation=Situation.RETRYING, observed_at=0, moved_at=NOW, next_attempt_at=NOW)
+    _, move = decide(known, wants("accepted", status=status))
+    assert move == Read(is_resolving=False)
+
+
 # -- a call was out ----------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from orchestrator.clock import Clock
+from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.feed_watch import FeedWatch
 from orchestrator.operations.queries import Queries
@@ -20,6 +21,7 @@ from orchestrator.testing.engine_suite.scratch import NOW
 from storage.changes import Change
 from storage.engines import open_store
 from storage.events import EventFilter, append_event, event_rows, last_cursor
+from storage.identity import feed_id
 from storage.leases import acquire
 from storage.orders import insert_order, step_row
 from storage.store import Commits, Store
@@ -48,7 +50,7 @@ class Node:
     def __init__(self, store: Store, commits: Commits, poll_seconds: float) -> None:
         self.store, self.feed = store, Feed()
         self.of_others: list[Published] = []
-        self.watch = FeedWatch(store, self._elsewhere, poll_seconds)
+        self.watch = FeedWatch(store, self._elsewhere, poll_seconds, self.feed.restart)
         self.queries = Queries(store, Facts(), self.feed, Clock())
         commits.follow(self.feed.publish)
         commits.follow(self.watch.note)
@@ -169,3 +171,30 @@ async def test_a_reader_at_each_node_runs_through_what_all_of_them_write(url: st
                     group.start_soon(write, node, f"s{number}")
                     group.start_soon(follow, node, seen[number])
         assert seen == [list(range(1, 3 * rounds * writers + 1))] * writers
+
+
+async def test_who_waits_with_a_cursor_of_a_feed_that_was_replaced_is_refused(url: str) -> None:
+    """The database lost what it had confirmed: cursors of before are those of other events now."""
+
+    async def refused(node: Node, cursor: int, feed: str | None) -> None:
+        with pytest.raises(Refused, match="cursor"):
+            await node.queries.events(cursor, 10, EventFilter(), NEVER_SECONDS, feed)
+
+    async with nodes(url, 1, 0.02) as (node,):
+        await node.publish("a", "b", "c")
+        old = await node.store.read(feed_id)
+        page = await node.queries.events(0, 10, EventFilter())
+        assert page.next == 3
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(refused, node, 3, None)
+                group.start_soon(refused, node, 3, old)
+                await anyio.wait_all_tasks_blocked()
+
+                def unit(tx: Transaction) -> None:
+                    tx.execute("UPDATE store_identity SET feed = 'new'")
+                    tx.execute("DELETE FROM events WHERE cursor > 2")
+
+                await node.store.write(unit)
+        assert node.feed.last_cursor == 2
+        assert (await node.queries.events(1, 10, EventFilter())).next == 2

@@ -18,6 +18,7 @@ from orchestrator.api.reading import checked, read_json
 from orchestrator.api.schema.bodies import AckBody
 from orchestrator.api.schema.fields import CURSOR
 from orchestrator.api.schema.queries import EventsQuery, FeedQuery, Query
+from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.documents import Consumer, ConsumerList
 from orchestrator.operations.writing import to_json
 from storage.events import EventFilter
@@ -93,11 +94,14 @@ async def _frames(call: Call[FeedQuery], cursor: int, wanted: EventFilter, feed_
     yield b"retry: 2000\n: feed %b\n\n" % feed_id.encode()
     feed = call.services.feed
     while True:
-        page = await call.services.queries.events(
-            cursor, call.query.limit, wanted, KEEP_ALIVE_SECONDS, include=call.query.include
-        )
+        try:
+            page = await call.services.queries.events(
+                cursor, call.query.limit, wanted, KEEP_ALIVE_SECONDS, include=call.query.include
+            )
+        except Refused:  # another feed took this one's place: whoever comes again is refused with a status
+            return
         cursor = page.next
-        if not is_admitted(call.request):
+        if page.feed != feed_id or not is_admitted(call.request):
             return
         if page.events:
             yield b"".join(

@@ -52,8 +52,12 @@ class FeedQueries(QueryGroup):
             return event_page(tx, position, limit, wanted, include)
 
         deadline = self._clock.monotonic() + wait_seconds
-        await self._check_cursor(after, feed)
+        asked, restarts = after, self._feed.restarts
+        await self._check_cursor(asked, feed)
         while True:
+            if restarts != self._feed.restarts:
+                after, restarts = asked, self._feed.restarts
+                await self._check_cursor(asked, feed)
             newest = self._feed.last_cursor
             page = await self._store.read(partial(unit, position=after, configured=self._node.shops()))
             after = max(page.next, newest)  # retention may have deleted the newest events already
