@@ -28,8 +28,7 @@ _FENCE: Final = (
     "UPDATE shops SET lease_epoch = lease_epoch + ?{} WHERE name IN (SELECT name FROM shops ORDER BY name FOR UPDATE)"
 )
 _WAIT: Final = (
-    ", lease_holder = 'failover', lease_expires_at = {now}"
-    " + coalesce((SELECT max(expires_at - seen_at) FROM nodes), 0)"
+    ", lease_holder = 'failover', lease_expires_at = {now} + coalesce((SELECT max(expires_at - seen_at) FROM nodes), 0)"
 )
 """For as long as a lease lasts, which each node says of itself: there was nobody where none is known."""
 

@@ -2,7 +2,7 @@
 
 A server that dies is replaced by a replica (a failover), and one that follows asynchronously may lack the newest
 commits. Then the store has gone back in time: steps that were done are still to do in it, and its feed would give
-cursors a second time. Nothing tells a client of that but the data, so every connection that is going to write looks
+cursors a second time. Only the data shows it to a client, so every connection that is going to write looks
 first, before it writes:
 
 - Each time that a replica takes over PostgreSQL begins another *timeline*. The store has the name of the one on which
