@@ -37,7 +37,13 @@ class Erp:
 
     def __init__(self, cluster: Cluster, shops: list[str], sandbox: Sandbox) -> None:
         self._cluster, self._sandbox = cluster, sandbox
-        self._todo = iter([(shop, order) for order in sandbox.selldone.order_ids() for shop in shops])
+        stock = [
+            [str(order) for order in sandbox.selldone.states_of(shop)]
+            for shop in sandbox.selldone.shops_by_key.values()
+        ]
+        self._todo = iter(
+            [(shop, order) for row in zip(*stock, strict=True) for shop, order in zip(shops, row, strict=True)]
+        )
         self._nodes: Iterator[str] = itertools.cycle(DAEMONS)
         self.targets: dict[tuple[str, str], str] = {}
         self.refused = 0
@@ -83,11 +89,16 @@ class Erp:
             found += page["events"]
 
 
-def effects_since(sandbox: Sandbox, at_ms: int) -> list[int]:
-    """When steps took effect on the platforms, from an instant on."""
-    return [
-        call.ended_at_ms or call.at_ms for call in sandbox.ledger.calls() if call.took_effect and call.at_ms >= at_ms
-    ]
+def since(sandbox: Sandbox, at_ms: int) -> tuple[int, float]:
+    """How many steps took effect on the platforms from an instant on, and for how many seconds at most a shop stood
+    still."""
+    now_ms = sandbox.clock.now_ms()
+    times = {shop: [at_ms, now_ms] for shop in sandbox.selldone.shops_by_key}
+    for call in sandbox.ledger.calls():
+        if call.took_effect and call.at_ms >= at_ms:
+            times[call.shop].append(call.at_ms)
+    pauses = [b - a for each in times.values() for a, b in itertools.pairwise(sorted(each))]
+    return sum(map(len, times.values())) - 2 * len(times), max(pauses) / 1000
 
 
 async def trouble(cluster: Cluster, sandbox: Sandbox) -> None:
@@ -106,10 +117,9 @@ async def trouble(cluster: Cluster, sandbox: Sandbox) -> None:
         if name in SERVERS:
             await to_thread.run_sync(until, "both servers work", cluster.is_whole)
         await anyio.sleep(5)
-        times = [at_ms, *sorted(effects_since(sandbox, at_ms))]
-        longest = max((b - a for a, b in itertools.pairwise(times)), default=0) / 1000
+        steps, longest = since(sandbox, at_ms)
         role = {primary: " (the primary)", follower: " (then the primary)"}.get(name, "")
-        say(f"killed {name}{role}: {len(times) - 1} steps meanwhile, the longest pause of all of them {longest:.1f} s")
+        say(f"killed {name}{role}: {steps} steps meanwhile; a shop stood still for {longest:.1f} s at most")
 
 
 def judge(sandbox: Sandbox, erp: Erp, events: list[dict[str, Any]]) -> list[str]:

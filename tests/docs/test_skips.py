@@ -18,6 +18,11 @@ def test_one(): skip("there is no frobnicator", "apt-get install frobnicator")
 def test_two(): skip("there is no frobnicator", "apt-get install frobnicator")
 def test_three(): pass
 """
+LACKS_HISTORY = """
+from tests.support.skips import absent
+
+def test_one(): absent("0.1 is not in this checkout", "git fetch --tags")
+"""
 LACKS_A_TOOL_FOR_ALL = """
 from tests.support.skips import skip
 
@@ -87,3 +92,12 @@ def test_the_readme_begins_with_the_two_commands_that_do_all_the_set_up() -> Non
     assert commands == ["make demo", "make test"]
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert all(re.search(rf"^{command.split()[1]}:", makefile, re.MULTILINE) for command in commands)
+
+
+def test_what_no_installation_brings_is_reported_and_left_out_in_ci_too(tmp_path: Path) -> None:
+    done = run(tmp_path, LACKS_HISTORY, "true")
+    assert done.returncode == 0
+    assert "1 test: 0.1 is not in this checkout; to run it: git fetch --tags" in done.stdout
+    assert "nothing may be skipped" not in done.stdout
+    both = run(tmp_path, LACKS_HISTORY + LACKS_A_TOOL, "true")
+    assert both.returncode == 1

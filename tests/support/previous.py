@@ -13,5 +13,5 @@ class Release(NamedTuple):
     schema: int
 
 
-PREVIOUS: Final = Release("0.3.0", "", 26)
+PREVIOUS: Final = Release("0.3.0", "f13eefb58732e518d1e9a4b639557060a9e730fb", 30)
 """Set with each release that was tagged."""
