@@ -1,10 +1,10 @@
-"""The body of what is done in bulk: to which orders, how many of them at most, and why."""
+"""Which orders, and the body of what is done in bulk: to which of them, how many at most, and why."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from orchestrator.api.schema.bodies import Body, Line
 from orchestrator.api.schema.fields import Instant, MilestoneName, ProblemName, SituationName, Text
@@ -21,8 +21,8 @@ def _text(value: Any) -> Any:
 InstantText = Annotated[Instant | None, BeforeValidator(_text)]
 
 
-class OrdersFilter(Body):
-    """Which orders: those that every member finds, as it does in the list of orders."""
+class Narrowing(BaseModel):
+    """What narrows orders, in the list of them as in bulk: those that every member finds."""
 
     shop: Annotated[Text | None, Field(description="Only this shop's orders")] = None
     state: Annotated[
@@ -32,10 +32,16 @@ class OrdersFilter(Body):
     situation: Annotated[SituationName | None, Field(description="Only orders that are doing this")] = None
     problem: Annotated[ProblemName | None, Field(description="Only orders with a problem of this type")] = None
     step: Annotated[Text | None, Field(description="Only orders whose problem is that of this step")] = None
-    cause: Annotated[Text | None, Field(description="Only orders whose problem has this cause, by its name")] = None
+    cause: Annotated[
+        Text | None, Field(description="Only orders whose problem has this cause (`/v1/orders/causes`)")
+    ] = None
     reference: Annotated[Text | None, Field(description="The order number that the shop's customer sees")] = None
     updated_after: Annotated[InstantText, Field(description="Only orders changed after this instant")] = None
     updated_before: Annotated[InstantText, Field(description="Only orders not changed since this instant")] = None
+
+
+class OrdersFilter(Narrowing, Body):
+    """Which orders: those that every member finds, as it does in the list of orders."""
 
 
 class OrdersBody(Body):

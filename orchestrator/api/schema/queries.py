@@ -14,14 +14,12 @@ from orchestrator.api.schema.fields import (
     Flag,
     Instant,
     Limit,
-    MilestoneName,
     PagePosition,
-    ProblemName,
-    SituationName,
     SmallLimit,
     Text,
     WaitSeconds,
 )
+from orchestrator.api.schema.filters import Narrowing
 from orchestrator.api.validation import errors_of, has_broken_escapes
 from orchestrator.event_types import types_like
 
@@ -72,23 +70,9 @@ class DumpQuery(IncludeQuery):
     """What to show beside each order."""
 
 
-class OrdersQuery(IncludeQuery):
+class OrdersQuery(Narrowing, IncludeQuery):
     """Which orders to list."""
 
-    shop: Annotated[Text | None, Field(description="Only this shop's orders")] = None
-    state: Annotated[
-        Text | None, Field(description="A native state or a milestone of any shop's machine, in any case")
-    ] = None
-    milestone: Annotated[MilestoneName | None, Field(description="Only orders at this milestone")] = None
-    situation: Annotated[SituationName | None, Field(description="Only orders that are doing this")] = None
-    problem: Annotated[ProblemName | None, Field(description="Only orders with a problem of this type")] = None
-    step: Annotated[Text | None, Field(description="Only orders whose problem is that of this step")] = None
-    cause: Annotated[
-        Text | None, Field(description="Only orders whose problem has this cause (`/v1/orders/causes`)")
-    ] = None
-    reference: Annotated[Text | None, Field(description="The order number that the shop's customer sees")] = None
-    updated_after: Annotated[Instant | None, Field(description="Only orders changed after this instant")] = None
-    updated_before: Annotated[Instant | None, Field(description="Only orders not changed since this instant")] = None
     limit: Annotated[Limit, Field(description="Orders in one answer")] = 100
     after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
 

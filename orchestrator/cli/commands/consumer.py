@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import completion
-from orchestrator.cli.commands.options import AsJson, client_of, print_json
+from orchestrator.cli.commands.options import AsJson, client_of, print_json, print_list
 
 Name = Annotated[
     str,
@@ -23,19 +23,22 @@ Cursor = Annotated[
     int, typer.Argument(metavar="CURSOR", min=0, help="The next event is the one behind it.", show_default=False)
 ]
 
+_COLUMNS = {
+    "CONSUMER": lambda each: each["name"],
+    "CURSOR": lambda each: str(each["cursor"]),
+    "LAG EVENTS": lambda each: str(each["lag_events"]),
+    "LAG SECONDS": lambda each: str(each["lag_seconds"]),
+    "LAST SEEN": lambda each: each["last_seen_at"],
+}
+
 
 def list_all(context: typer.Context, as_json: AsJson = False) -> None:
     """Show every consumer and how far it is behind."""
-    from orchestrator.cli.blocks import grid, line, show
-
     answer = client_of(context).get("/v1/consumers")
     if as_json:
         print_json(answer)
-        return
-    names = ("name", "cursor", "lag_events", "lag_seconds", "last_seen_at")
-    rows = [tuple(str(each[name]) for name in names) for each in answer.json()["consumers"]]
-    heads = ("CONSUMER", "CURSOR", "LAG EVENTS", "LAG SECONDS", "LAST SEEN")
-    show([grid(heads, rows, right=(1, 2, 3)) if rows else line("no consumer has acknowledged an event")])
+    else:
+        print_list(answer, "consumers", _COLUMNS, right=(1, 2, 3), empty="no consumer has acknowledged an event")
 
 
 def seek(context: typer.Context, name: Name, cursor: Cursor, as_json: AsJson = False) -> None:

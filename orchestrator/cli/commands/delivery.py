@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli import completion
-from orchestrator.cli.commands.options import AsJson, client_of, print_json
+from orchestrator.cli.commands.options import AsJson, client_of, print_json, print_list
 
 if TYPE_CHECKING:
     from orchestrator.cli.client import Query
@@ -28,28 +28,23 @@ Beginning = Annotated[
     int, typer.Argument(metavar="CURSOR", min=0, help="The first event is the one behind it.", show_default=False)
 ]
 
+_COLUMNS = {
+    "RECEIVER": lambda each: each["name"],
+    "CURSOR": lambda each: str(each["cursor"]),
+    "LAG EVENTS": lambda each: str(each["lag_events"]),
+    "PARKED": lambda each: str(each["parked"]),
+    "LAST TAKEN": lambda each: each["delivered_at"] or "never",
+    "STATE": lambda each: "paused" if each["paused"] else each["last_error"] or "ok",
+}
+
 
 def list_all(context: typer.Context, as_json: AsJson = False) -> None:
     """Show every receiver and how far it is behind."""
-    from orchestrator.cli.blocks import grid, line, show
-
     answer = client_of(context).get("/v1/delivery")
     if as_json:
         print_json(answer)
-        return
-    rows = [
-        (
-            each["name"],
-            str(each["cursor"]),
-            str(each["lag_events"]),
-            str(each["parked"]),
-            each["delivered_at"] or "never",
-            "paused" if each["paused"] else each["last_error"] or "ok",
-        )
-        for each in answer.json()["delivery"]
-    ]
-    heads = ("RECEIVER", "CURSOR", "LAG EVENTS", "PARKED", "LAST TAKEN", "STATE")
-    show([grid(heads, rows, right=(1, 2, 3)) if rows else line("the config has no receiver")])
+    else:
+        print_list(answer, "delivery", _COLUMNS, right=(1, 2, 3), empty="the config has no receiver")
 
 
 def attempts(

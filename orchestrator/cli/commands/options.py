@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -119,6 +120,17 @@ def print_json(answer: Answer) -> None:
     from orchestrator.cli.letters import readable
 
     sys.stdout.write(readable(answer.text().rstrip("\n"), sys.stdout.encoding) + "\n")
+
+
+def print_list(
+    answer: Answer, member: str, columns: Mapping[str, Callable[[Any], str]], *, right: tuple[int, ...], empty: str
+) -> None:
+    """What a list of the API has, a row each, by the heads of its columns; `right`: columns of numbers, `empty`: what
+    is said where there is nothing."""
+    from orchestrator.cli.blocks import grid, line, show
+
+    rows = [tuple(cell(each) for cell in columns.values()) for each in answer.json()[member]]
+    show([grid(tuple(columns), rows, right=right) if rows else line(empty)])
 
 
 def included(include: list[str] | None, *more: str) -> str | None:
