@@ -68,6 +68,7 @@ class Erp:
         delivered = Delivered(request.path, dict(request.headers), raw, json.loads(raw))
         self.seen.append(delivered)
         if self.silent is not None:
+            self._announce()
             await self.silent.wait()
         if self.hangs(delivered):
             self._announce()

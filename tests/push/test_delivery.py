@@ -235,8 +235,7 @@ async def test_what_was_cut_off_by_a_crash_is_sent_again_under_the_same_id(tmp_p
         erp.silent = anyio.Event()
         async with dispatching(tmp_path, settings(erp)) as it:
             await it.publish("1")
-            while not erp.seen:  # noqa: ASYNC110 - the answer is what is held back
-                await anyio.sleep(0.01)
+            await erp.until(lambda erp: bool(erp.seen))  # the answer is what is held back
         erp.silent.set()
         async with dispatching(tmp_path, settings(erp)):
             await erp.until(lambda erp: len(erp.seen) == 2)
