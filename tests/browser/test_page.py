@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,43 @@ def test_the_form_bars_nobody(desk: Desk, axe: str) -> None:
         page.get_by_role("button", name="Log in").wait_for()
         page.context.new_cdp_session(page).send("Runtime.evaluate", {"expression": axe})
         assert page.evaluate(BARRIERS) == []
+
+
+def test_nodes_that_share_the_shops_are_shown_with_what_each_holds(desk: Desk, page: Any) -> None:
+    several = True
+
+    def answer(route: Any) -> None:
+        status = desk.client.get("/v1/status").json()
+        if several:
+            now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+            names = [shop["name"] for shop in status["shops"]]
+            mine, other = status["daemon"]["node"], "box-2:7"
+            status["nodes"] = [
+                {"name": mine, "shops": 1, "seen_at": now, "draining": False},
+                {"name": other, "shops": len(names) - 2, "seen_at": now, "draining": True},
+            ]
+            for shop in status["shops"]:
+                shop["holder"] = {names[0]: mine, names[1]: None}.get(shop["name"], other)
+                shop["held"] = shop["holder"] == mine
+        route.fulfill(json=status)
+
+    page.route("**/v1/status", answer)
+    page.reload()
+    nodes = page.get_by_role("region", name="Nodes").get_by_role("listitem")
+    expect(nodes).to_have_count(2)
+    shops = desk.client.get("/v1/status").json()["shops"]
+    expect(nodes.first).to_contain_text("1 shop")
+    expect(nodes.first).to_contain_text("this page's")
+    expect(nodes.last).to_contain_text(f"{len(shops) - 2} shops")
+    expect(nodes.last).to_contain_text("draining")
+    cards = page.get_by_role("region", name="Shops").get_by_role("listitem")
+    expect(cards.nth(1)).to_contain_text("held by no node")
+    expect(cards.nth(2)).to_contain_text("held by box-2:7")
+    expect(page.get_by_text("not held here")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    several = False
+    expect(nodes).to_have_count(0)
+    expect(page.get_by_text("held by")).to_have_count(0)
 
 
 def test_a_hundred_blocked_orders_of_three_causes_are_retried_by_cause_from_a_phone(desk: Desk) -> None:

@@ -8,7 +8,8 @@ class Overview {
     this.attention = el("section", { "aria-label": "Needs a person" });
     this.shops = el("section", { "aria-label": "Shops" });
     this.deliveries = el("section", { "aria-label": "Deliveries" });
-    const left = el("div", {}, this.attention, this.shops, this.deliveries);
+    this.nodes = el("section", { "aria-label": "Nodes" });
+    const left = el("div", {}, this.attention, this.shops, this.deliveries, this.nodes);
     this.page = [el("h1", { class: "hidden" }, "Overview"), this.tiles, el("div", { class: "columns" }, left, feed.section)];
   }
 
@@ -20,7 +21,9 @@ class Overview {
     // every second something in here grows older: only what is not a clock decides about drawing anew
     const steady = status.shops.map(({ oldest_pending_seconds: age, rate_limit: rate, ...rest }) =>
       [rest, Math.floor((age ?? 0) / 10), rate && { ...rate, available: 0 }]);
-    show(this.shops, [steady, milestones], () => shops(status.shops, milestones));
+    const nodes = status.nodes ?? [];
+    show(this.shops, [steady, milestones, nodes.length > 1], () => shops(status.shops, milestones, nodes));
+    show(this.nodes, [nodes, status.shops.map((shop) => shop.holder), status.daemon?.node], () => nodesWords(nodes, status));
     const endpoints = (status.delivery ?? []).map(({ lag_seconds: age, ...rest }) => [rest, Math.floor((age ?? 0) / 10)]);
     show(this.deliveries, endpoints, () => deliveries(status.delivery ?? []));
   }
@@ -104,20 +107,30 @@ function needyOrder({ shop, order, problem }, actions = true) {
     order && onTerminal(remedies(shop, order, p)));
 }
 
-function shops(all, milestones) {
+/** The daemons that share the shops, where there are several: one alone is in the header. */
+function nodesWords(nodes, { shops: all, daemon }) {
+  if (nodes.length < 2) return [];
+  return [el("h2", {}, "Nodes"), el("ul", { class: "panel rows nodes" }, nodes.map((node) => {
+    const held = all.filter((shop) => shop.holder === node.name).length;
+    return el("li", { class: "pad" }, el("div", { class: "line" }, el("span", { class: "id wrap" }, node.name), node.name === daemon?.node && badge("this page's"),
+      node.draining && badge("draining", "warn"), el("span", {}, held ? several(held, "shop") : "no shop"), el("span", { class: "soft" }, "seen ", moment(node.seen_at))));
+  }))];
+}
+
+function shops(all, milestones, nodes) {
   const heading = el("h2", {}, "Shops");
   if (!all.length) {
     return [heading, el("p", { class: "panel empty" }, "No shop yet. Add one to ", el("code", {}, "shops"), " in the config file (",
       command("fulfilld config example"), " shows how) and send the daemon SIGHUP.")];
   }
-  return [heading, el("ul", { class: "shops" }, all.map((shop) => shopCard(shop, milestones[shop.name] ?? {})))];
+  return [heading, el("ul", { class: "shops" }, all.map((shop) => shopCard(shop, milestones[shop.name] ?? {}, nodes.length > 1)))];
 }
 
-function shopCard(shop, milestones) {
+function shopCard(shop, milestones, areSeveral) {
   const trouble = shop.circuit === "open" || shop.last_sync_error;
   return el("li", { class: `panel pad shop ${trouble ? "trouble" : shop.paused ? "stands" : ""}` },
     el("div", { class: "head" }, el("h3", {}, shop.name), el("span", { class: "soft" }, shop.platform),
-      el("span", { class: "badges" }, conditions(shop))),
+      el("span", { class: "badges" }, conditions(shop, areSeveral))),
     stateBar(shop, milestones),
     el("div", { class: "counts" }, SITUATIONS.filter((name) => name !== "idle").map((name) => {
       const orders = shop.by_situation?.[name] ?? 0; // the shop's own `held` says who works for it
@@ -128,7 +141,7 @@ function shopCard(shop, milestones) {
       shop.wait.until ? [" until ", moment(shop.wait.until)] : null, shop.wait.detail ? el("span", { class: "soft wrap" }, ` ${shop.wait.detail}`) : null),
     shop.last_sync_error && el("blockquote", { class: "bad" }, `last sync: ${shop.last_sync_error}`),
     webhookWords(shop),
-    el("div", { class: "facts-line" }, el("span", {}, "synced ", moment(shop.last_sync_at)),
+    el("div", { class: "facts-line" }, areSeveral && shop.holder ? el("span", { class: "wrap" }, `held by ${shop.holder}`) : null, el("span", {}, "synced ", moment(shop.last_sync_at)),
       shop.skipped ? el("span", { title: "orders from before, which polls and webhooks do not import" }, `${count(shop.skipped)} left out as history`) : null,
       shop.oldest_pending_seconds ? el("span", {}, `oldest target ${duration(shop.oldest_pending_seconds)}`) : null,
       rateWords(shop.rate_limit)),
@@ -159,9 +172,10 @@ function webhookWords(shop) {
     el("div", { class: "commands" }, command(`fulfilld webhooks ${shell(shop.name)}`)));
 }
 
-function conditions(shop) {
+/** `areSeveral`: nodes that share the shops, of which any may work for this one. */
+function conditions(shop, areSeveral) {
   const found = [];
-  if (shop.held === false) found.push(badge("not held here", "warn"));
+  if (areSeveral ? !shop.holder : shop.held === false) found.push(badge(areSeveral ? "held by no node" : "not held here", "warn"));
   if (shop.paused) found.push(badge("paused", "warn"));
   if (shop.circuit === "open") found.push(badge("circuit open", "bad"));
   if (shop.circuit === "half_open") found.push(badge("circuit half open", "warn"));
