@@ -54,7 +54,7 @@ const EVENT_TYPES = [
   "step.started", "step.done", "step.failed", "parcel.recorded", "read.failed", "shop.paused",
   "shop.resumed", "shop.access_denied", "shop.left", "shop.returned",
   "shop.webhooks_missing", "shop.webhooks_registered", "sync.completed", "sync.failed", "product.created",
-  "product.updated", "fulfillment.created", "fulfillment.updated",
+  "product.updated", "fulfillment.created", "fulfillment.updated", "store.failed_over",
 ];
 
 const POLL_PAUSE_SECONDS = 2;

@@ -10,7 +10,7 @@ class Feed {
     this.paused = false;
     this.list = el("ol", { class: "feed rows", "aria-label": "Events, newest first" });
     this.state = badge("connecting");
-    const names = ["", "order.", "target.", "step.", "parcel.", "read.", "fulfillment.", "product.", "shop.", "sync.", "import."];
+    const names = ["", "order.", "target.", "step.", "parcel.", "read.", "fulfillment.", "product.", "shop.", "sync.", "import.", "store."];
     const choice = el("select", { "aria-label": "Which events", onchange: () => { this.wanted = choice.value; this.draw(); } },
       names.map((name) => el("option", { value: name }, name ? `${name}*` : "all events")));
     const hold = el("button", { type: "button", class: "small", "aria-pressed": "false", onclick: () => {

@@ -5,7 +5,7 @@ const SITUATION_TONES = { running: "busy", retrying: "warn", waiting: "warn", bl
 const TARGET_TONES = { running: "busy", blocked: "bad", reached: "good", failed: "bad" };
 const EVENT_TONES = {
   "order.blocked": "bad", "import.rejected": "bad", "target.failed": "bad", "step.failed": "warn", "sync.failed": "warn",
-  "shop.access_denied": "bad", "shop.paused": "warn", "order.drifted": "warn", "order.held": "warn",
+  "shop.access_denied": "bad", "shop.paused": "warn", "order.drifted": "warn", "store.failed_over": "warn", "order.held": "warn",
   "target.reached": "good", "step.done": "good", "shop.resumed": "good",
 };
 const MILESTONES = ["new", "accepted", "preparing", "shipped", "delivered", "returned", "cancelled", "attention"];
