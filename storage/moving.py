@@ -76,17 +76,15 @@ async def move(
     guard_source, guard_target = guards
     found = await source.read(read_identity)
     refuse_half(found)
+    tables = await source.read(_tables)
+    _refuse_another_version(tables, await target.read(_tables))
     there = await target.write(lambda tx: _begun(tx, found))
     if there is None:
         return []
     # one of this feed was verified before: it knows whether the old store was a copy before this marked it
     identity = replace(found, copied_at=there.copied_at) if there.feed == found.feed else found
-    tables = await source.read(_tables)
-    known = {table.name: table for table in await target.read(_tables)}
     moved = []
     for table in tables:
-        if set(known[table.name].columns) != set(table.columns):
-            raise NotMoved(f"the table {table.name} has other columns in the new store; use the same version for both")
         await _copy(source, target, table)
         moved.append(await _verified(source, target, table))
         on_table(moved[-1])
@@ -111,6 +109,17 @@ async def move(
     await source.write(give_up)
     await target.write(finish)
     return moved
+
+
+def _refuse_another_version(old: Sequence[Table], new: Sequence[Table]) -> None:
+    """Raises NotMoved where a store has what this program does not know, as a newer one leaves it."""
+    known = {table.name: set(table.columns) for table in new}
+    for table in old:
+        if known.get(table.name) != set(table.columns):
+            raise NotMoved(
+                f"the table {table.name} is another one in the new store: a newer fulfilld has worked on the old one; "
+                "move it with that"
+            )
 
 
 def _begun(tx: Transaction, source: Identity) -> Identity | None:

@@ -244,3 +244,23 @@ async def test_a_store_that_is_half_moved_is_not_moved_on(
             await move_store(*stores_of(old, new))
     with pytest.raises(NotMoved, match="was not finished"):
         await move_store(*stores_of(new, f"sqlite:///{tmp_path}/third.db"))
+
+
+@pytest.mark.parametrize(
+    ("table", "sql"),
+    [
+        ("later", "CREATE TABLE later (id BIGINT PRIMARY KEY)"),
+        ("orders", "ALTER TABLE orders ADD COLUMN later TEXT"),
+    ],
+)
+async def test_a_store_that_a_newer_version_has_expanded_is_left_to_that_one(
+    stores: tuple[str, str], table: str, sql: str
+) -> None:
+    old, new = stores
+    await _filled(old)
+    async with open_store(old, NOW) as store:
+        await store.write(lambda tx: tx.execute(sql))
+    with pytest.raises(NotMoved, match=f"the table {table} is another one in the new store: a newer fulfilld"):
+        await move_store(*stores_of(old, new))
+    async with open_store(new, NOW) as store:  # nothing was begun
+        assert (await store.read(read_identity)).place is None
