@@ -47,6 +47,7 @@ class Erp:
         self._nodes: Iterator[str] = itertools.cycle(DAEMONS)
         self.targets: dict[tuple[str, str], str] = {}
         self.refused = 0
+        self.feeds: set[str] = set()
         self.is_over = False
 
     async def run(self) -> None:
@@ -84,6 +85,7 @@ class Erp:
         found: list[dict[str, Any]] = []
         while True:
             page = await self.call("GET", f"/v1/events?after={found[-1]['cursor'] if found else 0}&limit=1000")
+            self.feeds.add(page["feed"])
             if not page["events"]:
                 return found
             found += page["events"]
@@ -132,6 +134,8 @@ def judge(sandbox: Sandbox, erp: Erp, events: list[dict[str, Any]]) -> list[str]
             wrong.append(f"order {order} of {shop}: {done}")
     wrong += [f"twice: {call.to_json()}" for call in sandbox.ledger.repeats_after_effect()]
     wrong += [f"out of turn: {call.to_json()}" for call in sandbox.ledger.out_of_sequence()]
+    if len(erp.feeds) > 1:
+        wrong.append("the feed has become another one, though no commit was lost")
     cursors = [event["cursor"] for event in events]
     if cursors != list(range(1, len(cursors) + 1)):
         wrong.append("the feed has gaps")
@@ -163,6 +167,7 @@ async def attempt(folder: Path, first_port: int) -> list[str]:
             await to_thread.run_sync(cluster.up)
             say(f"up: etcd, PostgreSQL {' and '.join(SERVERS)} ({cluster.primary()} is the primary), two daemons")
             erp = Erp(cluster, sorted(shops), sandbox)
+            await erp.events()
             async with anyio.create_task_group() as group:
                 group.start_soon(erp.run)
                 await anyio.sleep(5)
