@@ -272,8 +272,9 @@ class Supervisor:
         shop = entry.config
         identity = shop.identity()
 
-        def first(tx: Transaction) -> str | None:
-            return keep_account(tx, shop.name, identity, self._clock.now_ms())
+        def first(tx: Transaction) -> tuple[str | None, int | None]:
+            was = keep_account(tx, shop.name, identity, self._clock.now_ms())
+            return was, read_identity(tx).restored_at  # a failover may have changed it
 
         if not self._leases.is_meant(shop.name):
             await self._leases.log_wait(shop.name)
@@ -283,10 +284,9 @@ class Supervisor:
             if (acquired := await self._leases.acquire(shop.name, shop.platform, first)) is not None:
                 break
             entry.started.set()
-        hold, was = acquired
+        hold, (was, self._restored_at) = acquired
         if was is not None:
             log_account_change(shop.name, was, identity)
-        self._restored_at = (await self._store.read(read_identity)).restored_at  # a failover may have changed it
         return hold
 
     def _equip(self, entry: _Entry, hold: Hold) -> ShopWorker:

@@ -9,11 +9,13 @@ at the other end: a pooler in transaction mode gives each transaction another se
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import DataError
+from psycopg.abc import PQGen
 from psycopg.adapt import Buffer
 from psycopg.types.numeric import Int8Dumper
 
@@ -25,19 +27,56 @@ from storage.postgres.url import libpq
 from storage.text import storable
 from storage.transaction import Published, Row, Value
 
+T = TypeVar("T")
+
 Connection: TypeAlias = "psycopg.Connection[Row]"
+
+_LONGEST_SECONDS: Final = 20.0
+
+
+class PatientConnection(psycopg.Connection[Row]):
+    """A connection that is given up when the server says nothing for too long: one that stands still, or a pooler whose
+    server does, acknowledges what is sent, so that the system's own limits never end it. `longest_seconds` None: as
+    long as it takes."""
+
+    longest_seconds: float | None = _LONGEST_SECONDS
+
+    def wait(self, gen: PQGen[T], *args: Any, **named: Any) -> T:
+        """As psycopg's. Raises psycopg.OperationalError, and then is broken, when that takes too long."""
+        return super().wait(gen if self.longest_seconds is None else self._in_time(gen), *args, **named)
+
+    def _in_time(self, gen: PQGen[T]) -> PQGen[T]:
+        assert self.longest_seconds is not None
+        give_up_at = time.monotonic() + self.longest_seconds
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() > give_up_at:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"the server has said nothing for {self.longest_seconds:g} seconds")
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
+
 
 _MOST_IDLE: Final = "idle_in_transaction_session_timeout"
 _MOST_IDLE_SECONDS: Final = 5
 """A daemon that stands still, or is cut off, in the midst of a transaction keeps its locks no longer than that."""
 
-SETTINGS: Final = (
-    # what was confirmed must outlive a power failure, whatever the server's config says
-    "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
-    " ELSE current_setting('synchronous_commit') END, true)"
-    f", set_config('{_MOST_IDLE}', '{_MOST_IDLE_SECONDS}s', true)"
+SETTINGS: Final = ", ".join(
+    f"set_config('{name}', CASE current_setting('{name}') WHEN '{instead_of}' THEN '{value}'"
+    f" ELSE current_setting('{name}') END, true)"
+    for name, instead_of, value in (
+        # what was confirmed must outlive a power failure, whatever the server's config says
+        ("synchronous_commit", "off", "on"),
+        (_MOST_IDLE, "0", f"{_MOST_IDLE_SECONDS}s"),
+        # who waits for what another program has locked is answered before it gives up by itself
+        ("lock_timeout", "0", "10s"),
+    )
 )
-"""What holds until the end of a transaction that writes, as two columns of a SELECT."""
+"""What holds until the end of a transaction that writes, as columns of a SELECT."""
 
 SNAPSHOT: Final = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL {_MOST_IDLE} = '{_MOST_IDLE_SECONDS}s'"
 """Begins a transaction that reads."""
@@ -92,9 +131,9 @@ DIALECT = Dialect(
 )
 
 
-def connect(options: Mapping[str, str]) -> Connection:
+def connect(options: Mapping[str, str]) -> PatientConnection:
     """A connection of its own. Raises psycopg.Error."""
-    connection: Connection = psycopg.connect(**libpq(options), autocommit=True, prepare_threshold=_NEVER)  # type: ignore[arg-type]
+    connection = PatientConnection.connect(**libpq(options), autocommit=True, prepare_threshold=_NEVER)  # type: ignore[arg-type]
     connection.prepared_max = 500
     try:
         for kind in (int, bool):

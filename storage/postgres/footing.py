@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 
 from psycopg import errors
 
+from storage.errors import StoreUnavailable
 from storage.postgres.connection import Connection
 from storage.transaction import Published
 
@@ -45,10 +46,12 @@ REPLICATION_CHANGED: Final = f"SELECT 1 FROM server WHERE is_synchronous <> {IS_
 NOTE_REPLICATION: Final = f"UPDATE server SET is_synchronous = {IS_SYNCHRONOUS}"  # noqa: S608
 
 _FOUND: Final = (
-    "SELECT i.feed, s.timeline, s.is_synchronous, (SELECT count(*) FROM writers WHERE name <> %(name)s), %(cursor)s = 0"
-    " OR i.forgotten >= %(cursor)s OR EXISTS (SELECT 1 FROM events WHERE (cursor, type) = (%(cursor)s, %(type)s)"
+    "SELECT i.feed, s.timeline, coalesce(s.is_synchronous, false),"
+    " (SELECT count(*) FROM writers WHERE name <> %(name)s),"
+    " %(cursor)s = 0 OR i.forgotten >= %(cursor)s"
+    " OR EXISTS (SELECT 1 FROM events WHERE (cursor, type) = (%(cursor)s, %(type)s)"
     " AND (shop, order_id, target) IS NOT DISTINCT FROM (%(shop)s, %(order)s, %(target)s))"
-    " FROM store_identity AS i CROSS JOIN server AS s"
+    " FROM store_identity AS i LEFT JOIN server AS s ON true"
 )
 
 
@@ -93,11 +96,12 @@ def timeline_of(connection: Connection) -> str | None:
 
 
 def found_by(connection: Connection, name: str, known: Known, timeline: str | None) -> Found:
-    """What is there. `name`: of this writer. Raises psycopg.Error."""
+    """What is there. `name`: of this writer. Raises psycopg.Error, StoreUnavailable."""
     newest = known.newest or Published(0, None, None, None)
-    ((feed, noted, is_synchronous, others, has_newest),) = connection.execute(
-        _FOUND, {"name": name, **newest._asdict()}
-    ).fetchall()
+    rows = connection.execute(_FOUND, {"name": name, **newest._asdict()}).fetchall()
+    if not rows:
+        raise StoreUnavailable("the database has lost the store's identity; restore a backup of it")
+    ((feed, noted, is_synchronous, others, has_newest),) = rows
     return Found(feed, noted, timeline, is_synchronous, others, has_newest)
 
 

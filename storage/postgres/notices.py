@@ -114,7 +114,7 @@ class Notices(LocalNotices):
             await anyio.wait_readable(server.socket)
             server.consume_input()
             while (found := server.notifies()) is not None:  # all that came: what is left would wait for the next one
-                with suppress(ValueError):
+                with suppress(ValueError, TypeError):  # another program may use the channel, too
                     origin, channel, text = json.loads(found.extra)
                     if origin != self._origin:
                         self.notify(channel, text)

@@ -68,6 +68,7 @@ def prepare(options: Mapping[str, str], now_ms: int) -> None:
     """Makes the tables where there are none, and brings those that are there to this version. Of several daemons that
     start at once one does it, and the others wait. Raises NewerStore, NotAStore, StoreUnavailable, psycopg.Error."""
     with connect(options) as connection:
+        connection.longest_seconds = None
         done = _migrated(connection, now_ms)
         for migration in done.apart:
             _build(options, connection, migration, now_ms)

@@ -10,8 +10,8 @@ move, and the next one still sees how many groups were committed.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -26,6 +26,7 @@ from storage.postgres.connection import (
     FEED_PLACE,
     SETTINGS,
     Connection,
+    PatientConnection,
     PostgresTransaction,
     connect,
     identities_of,
@@ -251,7 +252,7 @@ class Session:
         self._connection = connection
         return connection
 
-    def _look(self, connection: Connection, token: int) -> None:
+    def _look(self, connection: PatientConnection, token: int) -> None:
         """Looks whether another server has taken over since, and does what follows unless another process has. `token`:
         as it is found."""
         timeline = timeline_of(connection)
@@ -266,7 +267,7 @@ class Session:
 
         found, loss = judged()
         if loss is not None or found.noted != timeline:
-            with connection.transaction():
+            with connection.transaction(), _as_long_as_it_takes(connection):
                 connection.execute(_ALONE.encode())
                 found, loss = judged()  # another process may have been faster
                 tx = PostgresTransaction(connection, self._identities)
@@ -324,6 +325,13 @@ class Session:
 def _has_moved(before: int, token: int) -> bool:
     """Whether a token is one that connections, and at most one group, have moved since it was known."""
     return token - before >= _CONNECTED and (token - before) % _CONNECTED <= 1
+
+
+@contextmanager
+def _as_long_as_it_takes(connection: PatientConnection) -> Iterator[None]:
+    longest, connection.longest_seconds = connection.longest_seconds, None
+    yield
+    connection.longest_seconds = longest
 
 
 class _Apart(Exception):

@@ -1,0 +1,187 @@
+"""What else becomes of a PostgreSQL server and of the way to it: each is answered in time and in words that help,
+nothing is kept of what was reported as failed, and work goes on by itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import anyio
+import pytest
+
+from orchestrator.testing import postgres
+from orchestrator.testing.engine_suite.scratch import NOW
+from storage.engines import open_store
+from storage.errors import StoreUnavailable
+from storage.events import append_event, list_events
+from storage.postgres import connection
+from storage.store import Store
+from storage.transaction import Transaction
+from tests.support.ways import Way, serving, to_socket
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    yield postgres.server().database()
+    postgres.server().forget()
+
+
+def name_of(url: str) -> str:
+    return url.partition("@/")[2].partition("?")[0]
+
+
+def told(url: str, *statements: str) -> None:
+    """Statements past the store, in its database."""
+    with postgres.server().asked(name_of(url)) as server:
+        for statement in statements:
+            server.execute(statement.encode())
+
+
+async def write(store: Store, what: str) -> int:
+    return await store.write(lambda tx: append_event(tx, NOW, what))
+
+
+async def types(store: Store) -> list[str]:
+    return [each.type for each in await store.read(lambda tx: list_events(tx, 0, 99))]
+
+
+async def again(call: Callable[[], Awaitable[object]]) -> None:
+    """Returns once a call is answered."""
+    with anyio.fail_after(60):
+        while True:
+            with suppress(StoreUnavailable):
+                await call()
+                return
+            await anyio.sleep(0.05)
+
+
+async def test_a_server_without_a_free_connection_is_reported_as_such_and_waited_for(url: str) -> None:
+    server = postgres.server()
+    told(url, f"CREATE ROLE plain_{name_of(url)} LOGIN", f"ALTER DATABASE {name_of(url)} OWNER TO plain_{name_of(url)}")
+    plain = f"postgresql://plain_{name_of(url)}@/{name_of(url)}?host={server.folder}"
+    try:
+        async with open_store(plain, NOW) as store:
+            assert await store.read(lambda tx: tx.query("SELECT timeline IS NOT NULL FROM server")) == [(True,)], (
+                "whoever owns a database alone may ask for the timeline"
+            )
+            await write(store, "one")
+            told(url, f"ALTER ROLE plain_{name_of(url)} CONNECTION LIMIT 0")
+            with server.away():
+                pass
+            for call in (partial(write, store, "lost"), partial(types, store)):
+                with pytest.raises(StoreUnavailable, match="raise max_connections"):
+                    await call()
+            told(url, f"ALTER ROLE plain_{name_of(url)} CONNECTION LIMIT -1")
+            await write(store, "two")
+            assert await types(store) == ["one", "two"]
+    finally:
+        told(url, f"REASSIGN OWNED BY plain_{name_of(url)} TO fulfilld", f"DROP ROLE plain_{name_of(url)}")
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"), [("53100", "free disk space"), ("57P01", "look after the server"), ("58030", "look after")]
+)
+async def test_an_error_of_the_server_fails_the_group_and_nothing_else(url: str, code: str, remedy: str) -> None:
+    async with open_store(url, NOW) as store:
+        await write(store, "one")
+        told(
+            url,
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$",
+            "CREATE TRIGGER fail BEFORE INSERT ON events EXECUTE FUNCTION fail()",
+        )
+        for call in (store.write, store.write_bulk):
+            with pytest.raises(StoreUnavailable, match=remedy):
+                await call(lambda tx: append_event(tx, NOW, "lost"))
+        told(url, "DROP TRIGGER fail ON events")
+        await write(store, "two")
+        assert await types(store) == ["one", "two"]
+
+
+@pytest.mark.parametrize("code", ["40P01", "40001"])
+async def test_a_group_that_stands_in_anothers_way_is_tried_a_few_times(url: str, code: str) -> None:
+    async with open_store(url, NOW) as store:
+        tries = 0
+
+        def unit(tx: Transaction, most: int) -> int:
+            nonlocal tries
+            tries += 1
+            if tries <= most:
+                tx.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$")
+            return append_event(tx, NOW, "written")
+
+        assert await store.write(partial(unit, most=2)) == 1
+        tries = 0
+        with pytest.raises(StoreUnavailable):
+            await store.write(partial(unit, most=1000))
+        assert tries < 20
+        assert await types(store) == ["written"]
+
+
+async def test_who_waits_for_what_another_program_has_locked_is_answered(url: str) -> None:
+    told(url, f"ALTER DATABASE {name_of(url)} SET lock_timeout = '100ms'")  # a stricter limit than ours is kept
+    async with open_store(url, NOW) as store:
+        await write(store, "one")
+        with postgres.server().asked(name_of(url)) as other:
+            other.execute("BEGIN")
+            other.execute("LOCK TABLE events IN EXCLUSIVE MODE")
+            with pytest.raises(StoreUnavailable, match="pg_locks"):
+                await write(store, "lost")
+            assert await types(store) == ["one"]
+            other.execute("COMMIT")
+        await write(store, "two")
+        assert await types(store) == ["one", "two"]
+
+
+@asynccontextmanager
+async def road(url: str) -> AsyncIterator[tuple[Way, str]]:
+    """A way to a database that can be cut or silenced, and the URL by way of it."""
+    way = Way(partial(to_socket, postgres.server().folder / ".s.PGSQL.5432"))
+    async with serving(way):
+        yield way, f"postgresql://fulfilld@127.0.0.1:{way.port}/{name_of(url)}"
+
+
+async def test_a_server_that_says_nothing_is_given_up_in_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other end acknowledges whatever is sent, so the system finds nothing wrong with the connection."""
+    monkeypatch.setattr(connection.PatientConnection, "longest_seconds", 0.5)
+    async with road(url) as (way, through), open_store(f"{through}?connect_timeout=2", NOW) as store:
+        await write(store, "one")
+        await types(store)
+        way.silence()
+        for call in (partial(types, store), partial(write, store, "lost")):
+            with pytest.raises(StoreUnavailable, match="look after the server"):
+                await call()
+        way.open()  # what was sent meanwhile arrives now
+        await again(partial(write, store, "two"))
+        assert await types(store) == ["one", "two"]
+
+
+@pytest.mark.parametrize("text", ["5", "null", '"a"', "[1, 2]", "{", '["a", "b", "c", "d"]'])
+async def test_notices_of_another_program_on_the_channel_are_ignored(url: str, text: str) -> None:
+    async with open_store(url, NOW) as one, open_store(url, NOW) as two, two.listen("due") as notices:
+        received = anyio.Event()
+
+        async def receive() -> None:
+            assert await anext(notices) == "acme"
+            received.set()
+
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(receive)
+                while not received.is_set():  # until the other one listens, notices are lost
+                    told(url, f"NOTIFY fulfilld, '{text}'")
+                    await one.notify("due", "acme")
+                    await anyio.sleep(0.02)
+
+
+async def test_a_store_whose_identity_was_deleted_says_so(url: str) -> None:
+    async with open_store(url, NOW) as store:
+        told(url, "CREATE TABLE aside AS SELECT * FROM store_identity", "DELETE FROM store_identity")
+        with postgres.server().away():
+            pass
+        with pytest.raises(StoreUnavailable, match="identity"):
+            await write(store, "lost")
+        told(url, "INSERT INTO store_identity SELECT * FROM aside")
+        await again(partial(write, store, "two"))
+        assert await types(store) == ["two"]
