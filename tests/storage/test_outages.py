@@ -79,6 +79,25 @@ async def test_a_server_without_a_free_connection_is_reported_as_such_and_waited
         told(url, f"REASSIGN OWNED BY plain_{name_of(url)} TO fulfilld", f"DROP ROLE plain_{name_of(url)}")
 
 
+async def test_a_store_has_seven_connections_at_most(url: str) -> None:
+    async with open_store(url, NOW) as store:
+        with postgres.server().asked("postgres") as server:
+
+            async def ask() -> None:
+                await types(store)
+                await store.notify("due", "acme")
+                await write(store, "one")
+
+            for _ in range(5):
+                async with anyio.create_task_group() as group:
+                    for _ in range(20):
+                        group.start_soon(ask)
+                ((found,),) = server.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (name_of(url),)
+                ).fetchall()
+                assert found <= 7
+
+
 @pytest.mark.parametrize(
     ("code", "remedy"), [("53100", "free disk space"), ("57P01", "look after the server"), ("58030", "look after")]
 )
