@@ -31,7 +31,7 @@ from storage.transaction import Transaction
 
 log = structlog.get_logger()
 
-_ROUNDS = 2  # so often one fetch fills every slot; the store may also answer with orders that are being driven
+_ROUNDS = 2  # so often one fetch fills every slot of a shop that is driven fast
 _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
 
 
@@ -108,7 +108,9 @@ class Dispatcher:
             return now
 
     async def _due_drafts(self, now: int) -> tuple[list[Draft], list[str]]:
-        limit = _ROUNDS * self._admission.limits.concurrency + len(self._driven)
+        limits = self._admission.limits
+        rounds = _ROUNDS if limits.rate_per_second > limits.concurrency else 1  # there may be hundreds of slow shops
+        limit = rounds * limits.concurrency + len(self._driven)  # the store may answer with those that are driven
         longest_ms = self._services.policy.longest_ms
         return await self._services.store.read(lambda tx: due_drafts(tx, self._shop, now, limit, longest_ms))
 
