@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli.blocks import Page, clean, line, show
 from orchestrator.cli.complaints import complain
 from orchestrator.cli.failures import ExitCode, Failure
-from orchestrator.cli.pages import orders_page
+from orchestrator.cli.pages import asked_text, filter_text, orders_page
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -143,6 +143,17 @@ def _finish(asked: Asked, answer: Answer) -> None:
         raise Failure(f"job {job['id']} is {job['status']}", remedy="the daemon's log has more")
     if job["refused"] and not job["done"]:
         raise Failure("none of the orders could be operated", ExitCode.CONFLICT)
+
+
+def whole_job_page(job: Mapping[str, Any]) -> Page:
+    """A job with what was asked for, by whom and why."""
+    ended = f", ended {job['ended_at']}" if job["ended_at"] else ""
+    return [
+        *job_page(job),
+        line(f"orders with {filter_text(job)}", indent=2),
+        line(f"asked for by {asked_text(job)}", indent=2),
+        line(f"begun {job['started_at']}{ended}", indent=2),
+    ]
 
 
 def job_page(job: Mapping[str, Any]) -> Page:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
+from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, clean, grid, line
 from orchestrator.cli.standstill import is_blocked_too
 
 Json = Mapping[str, Any]
@@ -99,16 +99,31 @@ def jobs_page(jobs: Sequence[Json]) -> Page:
             each["status"],
             f"{each['done']}/{each['count']}",
             str(each["refused"]),
+            filter_text(each),
             each["started_at"],
-            f"{each['by']}{': ' + each['reason'] if each['reason'] else ''}",
+            asked_text(each),
         )
         for each in jobs
     ]
-    heads = ("JOB", "ACTION", "STATUS", "DONE", "REFUSED", "STARTED", "BY")
+    heads = ("JOB", "ACTION", "STATUS", "DONE", "REFUSED", "ORDERS", "STARTED", "BY")
     narrow: list[Line | Grid] = []
-    for job, action, status, done, refused, started, by in rows:
-        narrow += [line(f"{job} {action} {status} {done}, {refused} refused"), line(f"{started} {by}", indent=2)]
+    for job, action, status, done, refused, wanted, started, by in rows:
+        narrow += [
+            line(f"{job} {action} {status} {done}, {refused} refused"),
+            line(wanted, indent=2),
+            line(f"{started} {by}", indent=2),
+        ]
     return [grid(heads, rows, right=(3, 4), narrow=narrow)] if rows else [line("nothing was asked for in bulk")]
+
+
+def filter_text(job: Json) -> str:
+    """What selected a job's orders."""
+    return clean(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in job["filter"].items()))
+
+
+def asked_text(job: Json) -> str:
+    """Who asked for a job, and why."""
+    return clean(f"{job['by']}{': ' + job['reason'] if job['reason'] else ''}")
 
 
 def timeline_grid(events: Iterable[Json]) -> Grid:

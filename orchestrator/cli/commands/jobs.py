@@ -45,7 +45,7 @@ def jobs(
     """Show what was asked for in bulk, and how far it is. One job alone, or cancel one."""
     from orchestrator.cli.blocks import show
     from orchestrator.cli.client import segment
-    from orchestrator.cli.in_bulk import job_page
+    from orchestrator.cli.in_bulk import whole_job_page
     from orchestrator.cli.pages import jobs_page
 
     if cancel and job is None:
@@ -58,4 +58,4 @@ def jobs(
     if as_json:
         print_json(answer)
     else:
-        show(jobs_page(answer.json()["jobs"]) if job is None else job_page(answer.json()))
+        show(jobs_page(answer.json()["jobs"]) if job is None else whole_job_page(answer.json()))
