@@ -128,7 +128,7 @@ class Daemon:
         self.inbox = Inbox(store, self.supervisor.worker, self.clock, self.chance)
         self.activity = ActivityRecorder(store, metrics, self.clock)
         self.watch = SubscriptionWatch(
-            store, lambda: self.config.shops, self.supervisor.worker, config.webhooks, self.clock, self.chance
+            lambda: self.config.shops, self.supervisor.worker, config.webhooks, self.clock, self.chance
         )
         self._checkpoints = checkpoints
         self._door: Door | None = None

@@ -241,6 +241,8 @@ class Inbox:
             error_text = f"applying the order of the webhook raised {crash_text(error)}"
 
             def aside(tx: Transaction) -> None:
+                if worker is not None:
+                    worker.fence(tx)
                 set_aside(tx, webhook.shop, "webhook", None, error_text, webhook.payload, self._clock.now_ms())
                 self._put_off(tx, items, later)
 

@@ -25,7 +25,6 @@ from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
 from storage.errors import StoreError
 from storage.events import append_event
-from storage.store import Store
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
@@ -100,14 +99,13 @@ class SubscriptionWatch:
 
     def __init__(
         self,
-        store: Store,
         shops: Callable[[], Mapping[str, ShopConfig]],
         worker_of: Callable[[str], ShopWorker | None],
         settings: WebhookSettings | None,
         clock: Clock,
         chance: Chance,
     ) -> None:
-        self._store, self._shops, self._worker_of = store, shops, worker_of
+        self._shops, self._worker_of = shops, worker_of
         self._settings, self._clock, self._chance = settings, clock, chance
         self._wake = anyio.Event()
         self._reported: dict[str, Mapping[str, str]] = {}
@@ -179,12 +177,13 @@ class SubscriptionWatch:
             log.warning("webhooks.not_checked", shop=shop.name, detail=failure.detail)
             self._health[shop.name] = WebhookHealth(now, self._reported.get(shop.name, {}), failure.detail)
             return False
-        await self._report(shop.name, found)  # first: a healthy status implies that the events are in the feed
+        await self._report(worker, found)  # first: a healthy status implies that the events are in the feed
         self._health[shop.name] = WebhookHealth(now, found.missing)
         return not found.missing  # else check soon: a person may have fixed it
 
-    async def _report(self, shop: str, found: Inspection) -> None:
+    async def _report(self, worker: ShopWorker, found: Inspection) -> None:
         """Reports new subscriptions and missing topics, the latter once as long as they are the same."""
+        shop = worker.name
         events: list[tuple[str, dict[str, Json]]] = []
         if found.made:
             log.info("webhooks.registered", shop=shop, topics=found.made)
@@ -201,7 +200,7 @@ class SubscriptionWatch:
 
         try:
             if events:
-                await self._store.write(unit)
+                await worker.store.write(unit)
         except StoreError as error:
             log.error("webhooks.not_recorded", shop=shop, detail=str(error))
             return

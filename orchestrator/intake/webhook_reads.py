@@ -67,7 +67,7 @@ class WebhookReader:
                 return self._wait_after(min(attempts))
             log.info("webhook.order_not_found", shop=worker.name, order=place[0], detail=failure.detail)
         except Unreadable as failure:
-            await self._set_aside(worker.name, place[0], failure)
+            await self._set_aside(worker, place[0], failure)
         except (PlatformFailure, StoreError) as failure:
             if not _is_refusal(failure) or min(attempts) + 1 < READ_TRIES:
                 log.info("webhook.read_failed", shop=worker.name, order=place[0], detail=str(failure))
@@ -116,9 +116,9 @@ class WebhookReader:
     def _wait_after(self, attempts: int) -> Wait:
         return Wait(int(equal_jitter(_WAIT_MS.after(attempts + 1), self._chance.jitter())))
 
-    async def _set_aside(self, shop: str, order: str | None, failure: Unreadable) -> None:
-        now = self._clock.now_ms()
-        await self._store.write(lambda tx: set_aside(tx, shop, "webhook", order, failure.detail, failure.payload, now))
+    async def _set_aside(self, worker: ShopWorker, order: str | None, failure: Unreadable) -> None:
+        now, shop = self._clock.now_ms(), worker.name
+        await worker.store.write(lambda tx: set_aside(tx, shop, "webhook", order, failure.detail, failure.payload, now))
 
 
 def cause_of(items: Sequence[Item]) -> dict[str, Json] | None:

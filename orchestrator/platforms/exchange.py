@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -77,10 +77,11 @@ class _Head(NamedTuple):
 
 
 class Exchange:
-    """Of one session; has to be made inside a running event loop."""
+    """Of one session; has to be made inside a running event loop. `check_send` raises where no request may leave any
+    more: it is asked once the connection stands, right before the request is written to it."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
+    def __init__(self, session: aiohttp.ClientSession, check_send: Callable[[], None] = lambda: None) -> None:
+        self._session, self._check_send = session, check_send
         self._loop = asyncio.get_running_loop()
         self._heads: dict[tuple[object, ...], _Head | None] = {}
         total = session.timeout.total
@@ -93,7 +94,8 @@ class Exchange:
         """Sends a request, once, and reads its whole answer, of a refusal no more than its beginning; redirects are not
         followed. `max_bytes`: how large an answer may be once it is unpacked.
 
-        Raises aiohttp.ClientError, TimeoutError, OSError, TooLarge, and ValueError for a head that would be several.
+        Raises aiohttp.ClientError, TimeoutError, OSError, TooLarge, ValueError for a head that would be several, and
+        what `check_send` does.
         """
         key = (method, body is None, url.scheme, url.raw_authority, tuple(headers.items()) if headers else None)
         try:
@@ -131,6 +133,7 @@ class Exchange:
             transport = protocol.transport
             if transport is None or transport.is_closing():
                 raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+            self._check_send()
             transport.write(data)
             message, payload = await protocol.read()
             while 100 <= message.code < 200 and message.code != 101:  # there is more to come
@@ -159,6 +162,7 @@ class Exchange:
     async def _by_session(
         self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str] | None, max_bytes: int
     ) -> Received:
+        self._check_send()
         async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
             try:
                 return await whole(response.status, response.headers, response.content, max_bytes)

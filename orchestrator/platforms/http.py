@@ -142,7 +142,7 @@ class Caller:
 
     @cached_property
     def _exchange(self) -> Exchange:
-        return Exchange(self._session)
+        return Exchange(self._session, self._meter.check_send)
 
     def hide(self, secret: str) -> None:
         """Another text that must not show (an access token that was fetched later), however it is spelt."""

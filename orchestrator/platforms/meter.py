@@ -51,6 +51,7 @@ class Meter:
         self.points = points
         self.reported: ReportedLimit | None = None
         self._on_exhausted: Callable[[float, str], None] = _nobody
+        self._may_send: Callable[[], bool] = _always
         self._clock = clock
         self._under_way = 0
         self._permits: list[float] = []
@@ -61,6 +62,16 @@ class Meter:
         """Has the shop's admission called with (seconds, detail) when the platform says that nothing is left for
         longer than a moment."""
         self._on_exhausted = on_exhausted
+
+    def send_while(self, may_send: Callable[[], bool]) -> None:
+        """No request leaves any more once this says so: asked right before each is written to its connection."""
+        self._may_send = may_send
+
+    def check_send(self) -> None:
+        """Raises Transient, not ambiguous, where no request may leave: another node may work for the shop by now, and
+        what is decided here on may be done there already."""
+        if not self._may_send():
+            raise Transient("the shop's lease was not renewed in time, so the call was not sent")
 
     # -- permits: who is going to make a call ------------------------------------------------------------------------
 
@@ -189,6 +200,10 @@ class Meter:
     def _used_up(self) -> str:
         of = "" if self.reported is None or self.reported.limit is None else f" of {self.reported.limit}"
         return f"the platform says that the account's rate limit is used up (0{of} calls left)"
+
+
+def _always() -> bool:
+    return True
 
 
 def _nobody(seconds: float, detail: str) -> None:

@@ -7,15 +7,15 @@ import structlog
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
 from orchestrator.runtime.admission import Admission
+from orchestrator.runtime.shop_store import ShopStore
 from storage.events import append_event
 from storage.shops import get_shop, pause_shop
-from storage.store import Store
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
 
 
-async def pause_for_access(store: Store, admission: Admission, clock: Clock, shop: str, detail: str) -> None:
+async def pause_for_access(store: ShopStore, admission: Admission, clock: Clock, shop: str, detail: str) -> None:
     """Pauses admission at once and keeps the pause as a row; a shop that is paused already stays as it is."""
 
     def unit(tx: Transaction) -> tuple[bool, bool]:
@@ -34,7 +34,9 @@ async def pause_for_access(store: Store, admission: Admission, clock: Clock, sho
         log.error("shop.access_denied", shop=shop, detail=detail, remedy=remedy)
 
 
-async def report_failure(store: Store, admission: Admission, clock: Clock, shop: str, failure: PlatformFailure) -> bool:
+async def report_failure(
+    store: ShopStore, admission: Admission, clock: Clock, shop: str, failure: PlatformFailure
+) -> bool:
     """Reports a failed call to the admission; returns whether the failure costs its order an attempt."""
     match failure:
         case Transient(retry_after_seconds=seconds) if seconds is not None:

@@ -34,7 +34,6 @@ async def watch_access(services: ShopServices, resumed: Callable[[], None]) -> N
 
 def _resume(tx: Transaction, services: ShopServices) -> bool:
     name = services.policy.shop
-    services.fence(tx)
     shop = get_shop(tx, name)
     if shop is None or shop.paused_by != "access_denied" or not resume_shop(tx, name):
         return False
@@ -46,7 +45,6 @@ async def save_fingerprint(services: ShopServices, fingerprint: str) -> None:
     """Saves which credentials the shop uses from now on. Raises StaleLease, StoreUnavailable."""
 
     def unit(tx: Transaction) -> None:
-        services.fence(tx)
         save_credentials(tx, services.policy.shop, fingerprint)
 
     await services.store.write(unit)

@@ -115,7 +115,6 @@ class Dispatcher:
         return await self._services.store.read(lambda tx: due_drafts(tx, self._shop, now, limit, longest_ms))
 
     def _block_damaged(self, tx: Transaction, orders: Iterable[str]) -> None:
-        self._services.fence(tx)
         for order in orders:
             block_if_damaged(tx, self._shop, order, self._services.clock.now_ms())
 

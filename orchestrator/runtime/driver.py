@@ -32,15 +32,14 @@ from orchestrator.runtime.access import report_failure
 from orchestrator.runtime.admission import Admission
 from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.rules import Rules
+from orchestrator.runtime.shop_store import ShopStore
 from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from statemachines.machine import PlatformMachine
 from storage.changes import Change
 from storage.errors import StoreError
-from storage.leases import fence
 from storage.orders import is_unchanged
 from storage.payloads import get_kept
 from storage.rejected import remove_rejected_of
-from storage.store import Store
 from storage.transaction import Transaction
 
 Apply = Callable[[Draft, Context], None]
@@ -55,8 +54,7 @@ class ShopServices:
     rules: Rules
     client: PlatformClient
     admission: Admission
-    store: Store
-    epoch: int
+    store: ShopStore
     clock: Clock
     chance: Chance
     checkpoints: Checkpoints
@@ -78,9 +76,10 @@ class ShopServices:
         """The input of a decision about one of the shop's orders, as of now."""
         return self.rules.context(self.clock.now_ms(), may_begin=may_begin, has_just_read=has_just_read)
 
-    def fence(self, tx: Transaction) -> None:
-        """Raises StaleLease when another node works for the shop by now."""
-        fence(tx, self.policy.shop, self.epoch)
+    @property
+    def epoch(self) -> int:
+        """The epoch of the shop's lease."""
+        return self.store.epoch
 
 
 class Carried(NamedTuple):
@@ -187,7 +186,7 @@ class Driver:
             draft.save(tx, ctx.now)
             return draft, move
 
-        return await services.store.write(unit)
+        return await services.store.write_fencing(unit)
 
     # -- the platform ----------------------------------------------------------------------------------------------
 
@@ -256,7 +255,7 @@ class Driver:
             fresh.save(tx, now)
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE_SECONDS):
-            await services.store.write(unit)
+            await services.store.write_fencing(unit)
 
     async def _keep_unreadable(self, draft: Draft, failure: Unreadable) -> None:
         services = self._services
@@ -292,5 +291,5 @@ def _fresh(tx: Transaction, services: ShopServices, order_id: str, known: Draft 
     if known is not None and is_unchanged(tx, known.order, services.epoch):
         return known.fork()
     if known is None:
-        services.fence(tx)
+        services.store.fence(tx)
     return Draft.load(tx, services.policy.shop, order_id)

@@ -105,7 +105,6 @@ class ListAdoption:
         """A read that began at `read_at` found that the platform has no such order."""
 
         def unit(tx: Transaction) -> None:
-            self._services.fence(tx)
             note_gone(tx, self._services.context(), order_id, detail, read_at)
 
         await self._services.store.write(unit)
@@ -138,7 +137,6 @@ class ListAdoption:
         await self._services.store.write(unit)
 
     def _note_skipped(self, tx: Transaction, orders: Iterable[str]) -> int:
-        self._services.fence(tx)
         return sum(note_skipped(tx, self._shop, order) for order in orders)
 
     async def _adopt_batch(
@@ -163,7 +161,6 @@ class ListAdoption:
         self, tx: Transaction, observations: Sequence[Observation], skip_if_new: frozenset[str]
     ) -> tuple[list[Adopted], int]:
         """Returns what each order was adopted as, and how many are history for the first time."""
-        self._services.fence(tx)
         ctx = self._services.context()
         results: list[Adopted] = []
         skipped = 0

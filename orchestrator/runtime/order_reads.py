@@ -69,7 +69,6 @@ class OrderReads:
             return False
 
         def unit(tx: Transaction) -> bool:
-            self._services.fence(tx)
             is_left_out = is_history(tx, self._services.context(), order_id, age)
             if is_left_out:
                 note_skipped(tx, self._shop, order_id)
@@ -101,7 +100,6 @@ class OrderReads:
         return result
 
     def _adopt(self, tx: Transaction, observation: Observation, *, imports_any: bool) -> tuple[Order, Adopted] | None:
-        self._services.fence(tx)
         ctx, snapshot = self._services.context(), observation.snapshot
         if not imports_any and is_history(tx, ctx, snapshot.id, snapshot.age):
             note_skipped(tx, self._shop, snapshot.id)
@@ -114,7 +112,6 @@ class OrderReads:
 
     async def _note_gone(self, order_id: str, detail: str, read_at: int) -> None:
         def unit(tx: Transaction) -> None:
-            self._services.fence(tx)
             note_gone(tx, self._services.context(), order_id, detail, read_at)
 
         await self._services.store.write(unit)

@@ -97,7 +97,6 @@ class Rereads:
         services = self._services
 
         def unit(tx: Transaction) -> None:
-            services.fence(tx)
             set_aside(tx, services.policy.shop, "read", order, failure.detail, failure.payload, services.clock.now_ms())
 
         await services.store.write(unit)

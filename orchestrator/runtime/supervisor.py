@@ -34,6 +34,7 @@ from orchestrator.runtime.membership import TERM_SECONDS, Membership
 from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, ShopsFacts
 from orchestrator.runtime.rules import Rules
+from orchestrator.runtime.shop_store import ShopStore
 from orchestrator.runtime.wakeups import DueWakeups, Wakeups
 from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from orchestrator.runtime.worker import ShopWorker
@@ -299,6 +300,7 @@ class Supervisor:
             cooldown_seconds=shop.circuit.cooldown_seconds,
         )
         meter = shop.meter(self._clock, self._state_directory)
+        meter.send_while(partial(self._leases.is_good, hold))
         wakeups = Wakeups(self._due.of(shop.name))
         admission = Admission(limits, self._clock.monotonic, meter, wakeups.admission_changed)
         client = renewing(
@@ -312,8 +314,7 @@ class Supervisor:
             rules=entry.rules,
             client=client,
             admission=admission,
-            store=self._store,
-            epoch=hold.epoch,
+            store=ShopStore(self._store, shop.name, hold.epoch),
             clock=self._clock,
             chance=self._chance,
             checkpoints=self._checkpoints,

@@ -126,7 +126,6 @@ class ShopSync:
 
         def unit(tx: Transaction) -> None:
             now = services.clock.now_ms()
-            services.fence(tx)
             save_sync(tx, self._shop, position, now, services.policy.import_since)
             if is_notable:
                 data = {

@@ -26,6 +26,7 @@ from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.order_reads import OrderReads
 from orchestrator.runtime.refreshes import Refreshes, Room
 from orchestrator.runtime.rereading import Rereads
+from orchestrator.runtime.shop_store import ShopStore
 from orchestrator.runtime.sync import ShopSync
 from orchestrator.runtime.sync_schedule import SyncSchedule
 from orchestrator.runtime.wakeups import Wakeups
@@ -100,9 +101,14 @@ class ShopWorker:
         """The input of a decision about one of the shop's orders, now and without a permit for a call."""
         return self._services.context()
 
+    @property
+    def store(self) -> ShopStore:
+        """The store: what is written to it is fenced by the shop's lease."""
+        return self._services.store
+
     def fence(self, tx: Transaction) -> None:
         """Raises StaleLease when another node works for the shop by now."""
-        self._services.fence(tx)
+        self._services.store.fence(tx)
 
     async def ask(self, kind: str, call: Callable[[], Awaitable[T]]) -> T:
         """As `calls.ask`. Raises NotAdmitted, PlatformFailure."""
@@ -175,7 +181,6 @@ class ShopWorker:
 
     def _take_up(self, tx: Transaction) -> tuple[int, Shop]:
         ctx = self._services.context()
-        self._services.fence(tx)
         follow_shop(tx, self.name, ctx.now)
         shop = self._row_of(tx)
         if shop.credentials != self._fingerprint:

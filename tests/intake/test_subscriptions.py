@@ -161,9 +161,7 @@ async def watched(
         config: Config = config_of(sandbox, folder, platform="shopify")
         settings = WebhookSettings.model_construct(public_url=public_url, check_interval_seconds=interval_seconds)
         async with working_on(sandbox, config, folder) as floor:
-            watch = SubscriptionWatch(
-                floor.store, lambda: config.shops, floor.supervisor.worker, settings, Clock(), Chance()
-            )
+            watch = SubscriptionWatch(lambda: config.shops, floor.supervisor.worker, settings, Clock(), Chance())
             async with anyio.create_task_group() as group:
                 group.start_soon(watch.run)
                 yield floor, watch
@@ -238,7 +236,7 @@ async def test_a_shop_whose_webhooks_are_all_there_is_not_asked_again_for_anothe
                     enough.set()
                 return None if shop == "later" else floor.supervisor.worker(shop)
 
-            watch = SubscriptionWatch(floor.store, lambda: shops, worker_of, settings, Clock(), Chance())
+            watch = SubscriptionWatch(lambda: shops, worker_of, settings, Clock(), Chance())
             async with anyio.create_task_group() as group:
                 group.start_soon(watch.run)
                 await enough.wait()
@@ -263,8 +261,8 @@ async def test_a_shop_that_cannot_be_looked_at_is_tried_again_after_waits_that_c
     async with sandbox.running():
         config = config_of(sandbox, tmp_path, platform="shopify")
         settings = WebhookSettings.model_construct(public_url=PUBLIC, check_interval_seconds=3600.0)
-        async with working_on(sandbox, config, tmp_path) as floor:
-            watch = SubscriptionWatch(floor.store, lambda: config.shops, lambda _: None, settings, Clock(), Chance())
+        async with working_on(sandbox, config, tmp_path):
+            watch = SubscriptionWatch(lambda: config.shops, lambda _: None, settings, Clock(), Chance())
             async with anyio.create_task_group() as group:
                 group.start_soon(watch.run)
                 with anyio.fail_after(30):
@@ -284,9 +282,9 @@ async def test_where_no_webhooks_come_in_nobody_looks(tmp_path: Path) -> None:
         shops = {name: replace(shop, webhook_secrets=()) for name, shop in config.shops.items()}
         async with working_on(sandbox, config, tmp_path) as floor:
             for watch in (
-                SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, None, Clock(), Chance()),
-                SubscriptionWatch(floor.store, lambda: shops, floor.supervisor.worker, settings, Clock(), Chance()),
-                SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, never, Clock(), Chance()),
+                SubscriptionWatch(lambda: config.shops, floor.supervisor.worker, None, Clock(), Chance()),
+                SubscriptionWatch(lambda: shops, floor.supervisor.worker, settings, Clock(), Chance()),
+                SubscriptionWatch(lambda: config.shops, floor.supervisor.worker, never, Clock(), Chance()),
             ):
                 with anyio.move_on_after(0.2):
                     await watch.run()

@@ -30,6 +30,7 @@ from orchestrator.platforms.failures import (
 from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.runtime.driver import Driver, ShopServices
 from orchestrator.runtime.rules import Rules
+from orchestrator.runtime.shop_store import ShopStore
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
@@ -267,8 +268,7 @@ class Driven(Generic[P]):
             rules=Rules(machine, policy),
             client=cast("PlatformClient", self.platform),
             admission=Admission(limits, clock.monotonic),
-            store=cast("Store", self.store),
-            epoch=1,
+            store=ShopStore(cast("Store", self.store), SHOP, 1),
             clock=clock,
             chance=Chance(random.Random(1)),
             checkpoints=cast("Checkpoints", self.checkpoints),

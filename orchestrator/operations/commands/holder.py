@@ -79,7 +79,9 @@ class LocalHolder:
         """Keeps an unreadable payload of an order, unless the answer is not about an order."""
         if is_whole(failure.payload):
             now, shop = self.clock.now_ms(), self.worker.name
-            await self.store.write(lambda tx: set_aside(tx, shop, "read", order, failure.detail, failure.payload, now))
+            await self.worker.store.write(
+                lambda tx: set_aside(tx, shop, "read", order, failure.detail, failure.payload, now)
+            )
 
     async def show(self, order: str) -> OrderState:
         """As `Holder.show`."""
