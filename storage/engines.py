@@ -15,6 +15,7 @@ from typing import Final, Literal, Protocol, TypeVar
 
 from storage.errors import Holder
 from storage.store import OnCommit, OnGroup, Store, no_listener
+from storage.tokens import TokenRows
 from storage.transaction import Transaction
 
 T = TypeVar("T")
@@ -85,6 +86,11 @@ class Engine(Protocol):
     @property
     def state_directory(self) -> Path:
         """As `Store.state_directory`."""
+        ...
+
+    @property
+    def token_rows(self) -> TokenRows | None:
+        """Where tokens of platforms are kept for all nodes; None: each machine has files of its own."""
         ...
 
     @property

@@ -23,7 +23,15 @@ BATCH: Final = 200
 """So many rows are read and written at once."""
 
 _UNFINISHED: Final = "an unfinished move from feed "
-_NOT_MOVED: Final = {"schema_migrations", "store_identity", "writers", "requests", "nodes", "server"}
+_NOT_MOVED: Final = {
+    "schema_migrations",
+    "store_identity",
+    "writers",
+    "requests",
+    "nodes",
+    "server",
+    "kept_tokens",
+}
 _OF_A_DAEMON: Final = ("orders", "events", "shops", "targets")
 
 

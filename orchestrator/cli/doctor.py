@@ -175,7 +175,8 @@ def _listener(path: Path) -> Finding:
 async def _ask(shop: ShopConfig, config: Config, answers: dict[str, list[Finding]]) -> None:
     # Counted where a daemon counts, for the platform makes no difference between its calls and ours.
     meter = shop.meter(Clock(), config.state_directory)
-    client = PLATFORMS[shop.platform].open(replace(shop.client_settings(config.state_directory), meter=meter))
+    settings = shop.client_settings(config.state_directory, config.storage.sealed_rows)
+    client = PLATFORMS[shop.platform].open(replace(settings, meter=meter))
     silence = Finding("reachable", "failed", f"no answer within {_SHOP_SECONDS:.0f} s")
     answers[shop.name] = [_with_remedy(silence, shop.name)]
     try:

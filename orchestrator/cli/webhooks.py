@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, line
 from orchestrator.cli.failures import ExitCode, Failure
@@ -48,13 +47,11 @@ def address_for(config: Config, shop: str, given: str) -> str:
     return address_of(config.webhooks.public_url, shop)
 
 
-async def inspect_shop(shop: ShopConfig, address: str | None, state_directory: Path) -> Inspection:
-    """The shop's webhooks; with an `address` those that are missing are asked for. Raises Failure.
-
-    `state_directory`: as `Config.state_directory`.
-    """
-    meter = shop.meter(Clock(), state_directory)  # the platform counts these calls with the daemon's
-    client = PLATFORMS[shop.platform].open(replace(shop.client_settings(state_directory), meter=meter))
+async def inspect_shop(shop: ShopConfig, address: str | None, config: Config) -> Inspection:
+    """The shop's webhooks; with an `address` those that are missing are asked for. Raises Failure."""
+    meter = shop.meter(Clock(), config.state_directory)  # the platform counts these calls with the daemon's
+    settings = shop.client_settings(config.state_directory, config.storage.sealed_rows)
+    client = PLATFORMS[shop.platform].open(replace(settings, meter=meter))
     try:
         if not isinstance(client, PushingClient):
             raise Failure(

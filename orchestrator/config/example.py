@@ -13,7 +13,11 @@ from orchestrator.platforms.platform import DefaultLimits
 from orchestrator.registry import PLATFORMS
 
 _WITHOUT_SHOPS: Final[dict[str, Any]] = {
-    "storage": {"url": "sqlite:///fulfilld.db", "lease_seconds": 15},
+    "storage": {
+        "url": "sqlite:///fulfilld.db",
+        "lease_seconds": 15,
+        "secret_key": {"env": "FULFILLD_SECRET_KEY"},
+    },
     "api": {
         "socket": "fulfilld.sock",
         "socket_mode": "0660",

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
+from orchestrator.platforms.sealing import SHORTEST_KEY, Sealer
 from orchestrator.platforms.secrets import Secret
 from storage.engines import located
 
@@ -154,6 +155,17 @@ def instant_ms(text: str) -> int:
         return ((at if instant is not None else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         raise ValueError(f"is not a valid date or time - it {usual}") from None
+
+
+def _sealing(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) < SHORTEST_KEY:
+        raise ValueError(f"must have at least {SHORTEST_KEY} characters - `fulfilld secret new` makes a good one")
+    Sealer([key.get_secret_value()])
+    return key
+
+
+SealingKey = Annotated[SecretStr, AfterValidator(_sealing)]
+"""Long enough that nobody can try."""
 
 
 def _instant(text: str) -> str:

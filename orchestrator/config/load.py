@@ -81,7 +81,7 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock
             shop.name: replace(shop, source=Source.of(raw["shops"][shop.name], location.parent, environ))
             for shop in shops
         },
-        warnings=tuple(warnings_of(shops, file.webhooks, file.delivery, token, clock.now_ms())),
+        warnings=tuple(warnings_of(shops, file.webhooks, file.delivery, token, clock.now_ms(), file.storage)),
     )
 
 

@@ -23,15 +23,18 @@ from orchestrator.config.fields import (
     Instant,
     LoopbackHost,
     Port,
+    SealingKey,
     SocketMode,
     SocketPath,
     StoreUrl,
 )
 from orchestrator.config.problems import ConfigError, ConfigProblem
-from orchestrator.config.push import DeliverySettings, WebhookSecrets, WebhookSettings
+from orchestrator.config.push import DeliverySettings, WebhookSecrets, WebhookSettings, all_of
 from orchestrator.config.section import Section
 from orchestrator.logs import LogFormat, LogLevel
+from orchestrator.platforms.sealing import Sealer
 from orchestrator.platforms.secrets import Token
+from orchestrator.platforms.token_row import SealedRows
 from storage.engines import Engine, engine_of
 
 DAY_SECONDS = 86_400
@@ -85,6 +88,22 @@ class StorageSettings(Section):
         float,
         Field(ge=1, le=300, description="PostgreSQL: how long a daemon that died keeps its shops from the next one"),
     ] = 15.0
+
+    secret_key: Annotated[
+        SealingKey | list[SealingKey] | None,
+        Field(
+            description="PostgreSQL: seals the tokens that platforms give, which all daemons then share; without it "
+            "each machine keeps its own. Several while one replaces another: the first seals",
+        ),
+    ] = None
+
+    @property
+    def sealed_rows(self) -> SealedRows | None:
+        """Where tokens of platforms are kept for all daemons; None: each machine has its own."""
+        keys, rows = all_of(self.secret_key), self.engine.token_rows
+        if not keys or rows is None:
+            return None
+        return SealedRows(rows, Sealer([key.get_secret_value() for key in keys]))
 
     @property
     def engine(self) -> Engine:

@@ -29,6 +29,7 @@ from orchestrator.config.push import DeliverySettings, WebhookSettings
 from orchestrator.config.rereading import Source
 from orchestrator.platforms.meter import Meter, calls_path, open_meter
 from orchestrator.platforms.platform import ClientSettings
+from orchestrator.platforms.token_row import SealedRows
 from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import PLATFORMS
 
@@ -118,9 +119,11 @@ class ShopConfig:
         bare = replace(self, options=other.options, webhook_secrets=other.webhook_secrets)
         return bare == other and _veiled(self.options) == _veiled(other.options)
 
-    def client_settings(self, state_directory: Path | None = None) -> ClientSettings:
-        """What the shop's client is built from, with no limiter. `state_directory`: where it keeps tokens across
-        restarts (`Config.state_directory`), None: nowhere."""
+    def client_settings(
+        self, state_directory: Path | None = None, token_rows: SealedRows | None = None
+    ) -> ClientSettings:
+        """What the shop's client is built from, with no limiter. `state_directory` and `token_rows`: where it keeps
+        tokens across restarts (`Config.state_directory`, `StorageSettings.sealed_rows`), None: nowhere."""
         return ClientSettings(
             shop=self.name,
             options=self.options,
@@ -130,6 +133,7 @@ class ShopConfig:
             page_size=self.poll.page_size,
             concurrency=self.limits.concurrency,
             state_directory=state_directory,
+            token_rows=token_rows,
         )
 
     def meter(self, clock: Clock, directory: Path | None) -> Meter:
@@ -197,7 +201,7 @@ class Config:
 
     def secret_values(self) -> frozenset[str]:
         """Every secret of the config in the clear, for the log's mask and for nothing else."""
-        found = {*self.storage.engine.secrets, *_secrets(self.api), *_secrets(self.monitoring)}
+        found = {*self.storage.engine.secrets, *_secrets(self.storage), *_secrets(self.api), *_secrets(self.monitoring)}
         found.update(_secrets(self.delivery))
         for shop in self.shops.values():
             found.update(_secrets(shop.options))

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 
 from orchestrator.config.fields import SIGNING_PREFIX, is_loopback, is_standard_base64
+from orchestrator.config.model import StorageSettings
 from orchestrator.config.problems import ConfigProblem, Path, written
-from orchestrator.config.push import DeliverySettings, WebhookSettings
+from orchestrator.config.push import DeliverySettings, WebhookSettings, all_of
 from orchestrator.config.resolved import ShopConfig
 from orchestrator.registry import PLATFORMS
 
@@ -23,11 +24,14 @@ def warnings_of(
     delivery: DeliverySettings | None,
     token: SecretStr | None,
     now_ms: int,
+    storage: StorageSettings,
 ) -> Iterator[ConfigProblem]:
     """The warnings about a config without errors. `token`: what calls over TCP bring; `now_ms`: Unix time in
     milliseconds."""
     has_secret = False
-    if not (shops := list(shops)):
+    shops = list(shops)
+    yield from _of_tokens(shops, storage)
+    if not shops:
         such = f'"shops": {{"acme": {{"platform": "{next(iter(PLATFORMS))}", …}}}}'
         message = f"there are none, so nothing is done - add one, such as {such}"
         yield ConfigProblem("shops", message)
@@ -45,6 +49,21 @@ def warnings_of(
     if delivery is not None:
         yield from _of_signing(delivery.secret)
         yield from _of_edges(delivery.secret, ("delivery", "secret"))
+
+
+def _of_tokens(shops: Iterable[ShopConfig], storage: StorageSettings) -> Iterator[ConfigProblem]:
+    """Of shops that only one machine could go on with."""
+    keys = all_of(storage.secret_key)
+    for key in keys:
+        yield from _of_edges(key, ("storage", "secret_key"))
+    bound = [shop.name for shop in shops if PLATFORMS[shop.platform].replaces_credentials(shop.options)]
+    if bound and not keys and storage.engine.token_rows is not None:
+        message = (
+            f"is missing: the platform of {', '.join(bound)} replaces the refresh token of the config, and what it "
+            "gave last is kept on this machine alone, so no daemon elsewhere can take over - give one "
+            "(`fulfilld secret new`)"
+        )
+        yield ConfigProblem("storage.secret_key", message)
 
 
 def is_easy_to_guess(secret: SecretStr) -> bool:

@@ -14,6 +14,9 @@ from orchestrator.clock import Clock
 from orchestrator.platforms.client import PlatformClient, Throttle
 from orchestrator.platforms.meter import Meter
 from orchestrator.platforms.points import PointsLimit
+from orchestrator.platforms.token_file import TokenFile
+from orchestrator.platforms.token_place import TokenPlace
+from orchestrator.platforms.token_row import SealedRows, TokenRow
 from orchestrator.platforms.webhooks import HINTS, Webhooks
 from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import API, load
@@ -41,6 +44,11 @@ def _no_warnings(options: Any) -> Iterable[tuple[str, str]]:
     return ()
 
 
+def _never(options: Any) -> bool:
+    del options
+    return False
+
+
 def _no_secrets(options: Any) -> tuple[SecretStr, ...]:
     del options
     return ()
@@ -58,7 +66,8 @@ class ClientSettings:
     slash; `timeout_seconds` bounds one HTTP call; `lookback_seconds` is how far each sync reads back behind the
     last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`;
     `meter` counts every call (None: nobody does); `state_directory` is where a client may keep tokens across restarts
-    (files of mode 0600), None: nowhere. `restored_at` (Unix milliseconds): when the store took another one's place, so
+    (files of mode 0600), None: nowhere; `token_rows` where it keeps them for all nodes instead (`token_place`), None:
+    there is no such place. `restored_at` (Unix milliseconds): when the store took another one's place, so
     that calls of ours which it knows nothing of may have gone out about older orders; None: it never did.
     `checkpoints`: for tests.
     """
@@ -73,9 +82,17 @@ class ClientSettings:
     throttle: Throttle = no_throttle
     meter: Meter | None = None
     state_directory: Path | None = None
+    token_rows: SealedRows | None = None
     restored_at: int | None = None
     clock: Clock = field(default_factory=Clock)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
+
+    def token_place(self, kind: str, owner: str) -> TokenPlace | None:
+        """Where the shop's tokens outlive the process; None: nowhere. `kind`: a word that no other platform uses;
+        `owner`: a digest of what tokens are got with, which ties them to that."""
+        directory = self.state_directory
+        file = None if directory is None else TokenFile(directory / f"{kind}-{self.shop}.tokens", owner)
+        return file if self.token_rows is None else TokenRow(self.token_rows, self.shop, owner, file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +109,8 @@ class Platform:
     once. `webhooks`: how they are taken, those that it signs or those that are hints. `default_webhook_secrets`:
     what a shop's webhooks are known by, from its `options`, where the config does not say. `warnings`: what of a
     shop's `options` is usable but surely not meant, by key.
+    `replaces_credentials(options)`: whether the platform replaces what the config has, so that what it gave last must
+    be kept.
     `token_link(scopes, locale)` answers where a shop owner makes a token (no scopes: those that this program needs) and
     raises ValueError for what cannot be one; None: tokens are not made by a link. `target_fields`: the pydantic model
     of a target's `platform_data`, for what no other platform has; its fields have descriptions. The machine finds it in
@@ -112,6 +131,7 @@ class Platform:
     webhooks: Webhooks = HINTS
     default_webhook_secrets: Callable[[Any], tuple[SecretStr, ...]] = _no_secrets
     warnings: Callable[[Any], Iterable[tuple[str, str]]] = _no_warnings
+    replaces_credentials: Callable[[Any], bool] = _never
     token_link: Callable[[Sequence[str], str | None], str] | None = None
     target_fields: type[BaseModel] | None = None
     api: int = API

@@ -23,20 +23,14 @@ import anyio.to_thread
 import structlog
 
 from orchestrator.platforms.failures import Transient
+from orchestrator.platforms.token_place import LOCK_PATIENCE_SECONDS, NotKept, UnusableTokens
 from statemachines.target import Json
 
 log = structlog.get_logger()
 
-LOCK_PATIENCE_SECONDS = 90.0
-"""How long a fetch of another process is waited for."""
-
 _LOCK_LOOK_SECONDS = 0.05
 _RESERVED_BYTES = 16 * 1024
 _LARGEST_FILE_BYTES = 256 * 1024
-
-
-class UnusableTokens(Exception):
-    """The file is there and cannot be used: others may read it, it is another user's, or it cannot be read."""
 
 
 class TokenFile:
@@ -46,6 +40,11 @@ class TokenFile:
         self.path = path
         self._owner = owner
         self._is_lock_logged = False
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
 
     # -- reading and writing, in a thread ----------------------------------------------------------------------------
 
@@ -66,8 +65,14 @@ class TokenFile:
             return None
         return kept if isinstance(kept, dict) and kept.get("credentials") == self._owner else None
 
-    def reserve(self) -> Path:
-        """A file beside this one with room for tokens. Raises OSError."""
+    def reserve(self) -> ReservedFile:
+        """A file beside this one with room for tokens. Raises NotKept."""
+        try:
+            return ReservedFile(self, self._reserve())
+        except OSError as error:
+            raise NotKept(_words(error)) from None
+
+    def _reserve(self) -> Path:
         part = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}.part")
         # The mode is the file's from its first moment: there is no instant at which others could open it.
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -76,7 +81,7 @@ class TokenFile:
             self._give_to_owner(descriptor)
             os.fsync(descriptor)
         except OSError:
-            self.discard(part)
+            discard(part)
             raise
         finally:
             os.close(descriptor)
@@ -100,11 +105,6 @@ class TokenFile:
             os.fsync(directory)
         finally:
             os.close(directory)
-
-    def discard(self, part: Path) -> None:
-        """Removes what was reserved and not needed."""
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
     # -- one process at a time ---------------------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ class TokenFile:
     def _clear_away(self) -> None:
         """Removes what a process that was killed had reserved; nobody but the holder of the lock reserves anything."""
         for part in self.path.parent.glob(f"{self.path.name}.{'[0-9a-f]' * 8}.part"):
-            self.discard(part)
+            discard(part)
 
     @property
     def _lock_path(self) -> Path:
@@ -174,6 +174,37 @@ class TokenFile:
         if os.geteuid() == 0:
             owner = self.path.parent.stat()
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+class ReservedFile:
+    """A file that will take the place of the one with the tokens of before."""
+
+    def __init__(self, file: TokenFile, part: Path) -> None:
+        self._file, self._part = file, part
+
+    def save(self, tokens: Mapping[str, Json]) -> None:
+        """As `Room.save`."""
+        try:
+            self._file.save(tokens, self._part)
+        except OSError as error:
+            raise NotKept(_words(error)) from None
+
+    def publish(self) -> None:
+        """As `Room.publish`."""
+        try:
+            self._file.publish(self._part)
+        except OSError as error:
+            raise NotKept(_words(error)) from None
+
+    def discard(self) -> None:
+        """As `Room.discard`."""
+        discard(self._part)
+
+
+def discard(part: Path) -> None:
+    """Removes what was reserved and not needed."""
+    with suppress(OSError):
+        part.unlink(missing_ok=True)
 
 
 def _write(descriptor: int, data: bytes) -> None:

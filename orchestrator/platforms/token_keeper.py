@@ -2,18 +2,17 @@
 
 What tokens are and how they are fetched is the platform's business (`TokenSource`). Here it is seen to that
 
-- whoever needs tokens while a fetch is under way waits for that one, in other processes too (`token_file`);
+- whoever needs tokens while a fetch is under way waits for that one, in other processes too (`token_place`);
 - tokens are replaced before they end, and a server that is down then holds nobody up while they are good;
-- who was refused with tokens that another process has replaced uses those in the file;
+- who was refused with tokens that another process has replaced uses those that are kept;
 - a refused fetch is not repeated at once, unless a person says that the account is fixed;
-- tokens whose loss would lock the shop out are used only once they are on disk, and are not even asked for where they
+- tokens whose loss would lock the shop out are used only once they are kept, and are not even asked for where they
   could not be kept: what was there before stays good until its replacement is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import anyio
@@ -24,7 +23,7 @@ from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.http import Caller
-from orchestrator.platforms.token_file import TokenFile, UnusableTokens
+from orchestrator.platforms.token_place import NotKept, Room, TokenPlace, UnusableTokens
 from statemachines.target import Json
 
 log = structlog.get_logger()
@@ -67,11 +66,11 @@ class TokenSource(Protocol[T]):
         ...
 
     def pack(self, tokens: T) -> dict[str, Json]:
-        """The tokens as JSON, for the file."""
+        """The tokens as JSON, to be kept."""
         ...
 
     def unpack(self, kept: Mapping[str, Json]) -> T | None:
-        """The tokens in a file; None where it is invalid."""
+        """The tokens that were kept; None where they are invalid."""
         ...
 
     def secrets_of(self, tokens: T) -> Iterable[str]:
@@ -92,7 +91,7 @@ def renewal_time(now: int, life_ms: int) -> int:
 
 
 class TokenKeeper(Generic[T]):
-    """The tokens of one shop. `file`: where they are kept across restarts, None: nowhere."""
+    """The tokens of one shop. `place`: where they are kept across restarts, None: nowhere."""
 
     def __init__(
         self,
@@ -100,13 +99,13 @@ class TokenKeeper(Generic[T]):
         caller: Caller,
         clock: Clock,
         *,
-        file: TokenFile | None,
+        place: TokenPlace | None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
         self._source = source
         self._caller = caller
         self._clock = clock
-        self._file = file
+        self._place = place
         self._checkpoints = checkpoints or Checkpoints()
         self._tokens: T | None = None
         self._refusal: tuple[AccessDenied, float] | None = None
@@ -152,18 +151,18 @@ class TokenKeeper(Generic[T]):
         self._page_waits_until = float("-inf")
 
     async def _look_and_fetch(self, refused: T | None) -> Renewal[T]:
-        """What another process left in the file, else fetched tokens; only one process is here at a time."""
-        if self._file is None:
+        """What another process has kept, else fetched tokens; only one process is here at a time."""
+        if self._place is None:
             return await self._replace(refused)
-        async with self._file.locked() as is_locked:
+        async with self._place.locked() as is_locked:
             if self._source.must_be_kept and not is_locked:
-                raise Transient(f"{self._file.path} cannot be locked; let the daemon's user write beside it")
-            await self._read_file(self._file)
+                raise Transient(f"{self._place.name} cannot be locked; let the daemon's user write beside it")
+            await self._read_kept(self._place)
             return await self._replace(refused)
 
-    async def _read_file(self, file: TokenFile) -> None:
+    async def _read_kept(self, place: TokenPlace) -> None:
         try:
-            kept = await anyio.to_thread.run_sync(file.load)
+            kept = await anyio.to_thread.run_sync(place.load)
         except UnusableTokens as error:
             if self._source.must_be_kept:
                 # To begin anew would be to ask with what was replaced long ago: a person has to look first.
@@ -193,7 +192,7 @@ class TokenKeeper(Generic[T]):
     async def _fetch(self, known: T | None) -> T:
         if self._refusal is not None and self._clock.monotonic() < self._refusal[1]:
             raise AccessDenied(self._refusal[0].detail)
-        part = await self._reserve()
+        room = await self._reserve()
         try:
             await self._checkpoints.reach("before_token")
             try:
@@ -205,43 +204,42 @@ class TokenKeeper(Generic[T]):
             self._refusal = None
             self._hide(tokens)
             with anyio.CancelScope(shield=True):
-                await self._keep(tokens, part)
+                await self._keep(tokens, room)
         except BaseException:
-            if part is not None and self._file is not None:
-                self._file.discard(part)
+            if room is not None:
+                room.discard()
             raise
         await self._checkpoints.reach("after_token_kept")
         self._tokens = tokens
         return tokens
 
-    async def _reserve(self) -> Path | None:
-        if self._file is None:
+    async def _reserve(self) -> Room | None:
+        if self._place is None:
             if self._source.must_be_kept:
                 raise Transient("there is no place to keep the refresh token, so it is not used")
             return None
         try:
-            return await anyio.to_thread.run_sync(self._file.reserve)
-        except OSError as error:
-            self._not_kept(self._file, error, "asked for")
+            return await anyio.to_thread.run_sync(self._place.reserve)
+        except NotKept as error:
+            self._not_kept(self._place, error, "asked for")
             return None
 
-    async def _keep(self, tokens: T, part: Path | None) -> None:
-        if self._file is None or part is None:
+    async def _keep(self, tokens: T, room: Room | None) -> None:
+        if self._place is None or room is None:
             return
         try:
-            await anyio.to_thread.run_sync(self._file.save, self._source.pack(tokens), part)
+            await anyio.to_thread.run_sync(room.save, self._source.pack(tokens))
             await self._checkpoints.reach("after_token_written")
-            await anyio.to_thread.run_sync(self._file.publish, part)
-        except OSError as error:
-            self._file.discard(part)
-            self._not_kept(self._file, error, "used")
+            await anyio.to_thread.run_sync(room.publish)
+        except NotKept as error:
+            room.discard()
+            self._not_kept(self._place, error, "used")
 
-    def _not_kept(self, file: TokenFile, error: OSError, what: str) -> None:
-        """Raises Transient where tokens that are not on disk must not be used."""
-        why = error.strerror or type(error).__name__
+    def _not_kept(self, place: TokenPlace, error: NotKept, what: str) -> None:
+        """Raises Transient where tokens that are not kept must not be used."""
         if self._source.must_be_kept:
-            raise Transient(f"no new tokens are {what} while {file.path} cannot be written: {why}") from None
-        log.warning("tokens.not_kept", path=str(file.path), detail=why)
+            raise Transient(f"no new tokens are {what} while {place.name} cannot be written: {error}") from None
+        log.warning("tokens.not_kept", path=place.name, detail=str(error))
 
     def _hide(self, tokens: T) -> None:
         for secret in self._source.secrets_of(tokens):

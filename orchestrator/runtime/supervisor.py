@@ -24,6 +24,7 @@ from orchestrator.config import Config, ShopConfig, diff, reread
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.meter import Meter
+from orchestrator.platforms.token_row import SealedRows
 from orchestrator.registry import PLATFORMS
 from orchestrator.runtime.accounts import keep_account, log_account_change
 from orchestrator.runtime.admission import Admission, Limits
@@ -94,6 +95,7 @@ class Supervisor:
         self._worked_for: set[str] = set()
         self._duties = anyio.CancelScope()  # what runs beside the shops, until they have drained
         self._state_directory: Path | None = None
+        self._token_rows: SealedRows | None = None
         self._restored_at: int | None = None
         self._on_secrets = on_secrets
         self.is_draining = False
@@ -140,6 +142,7 @@ class Supervisor:
         self._group = group
         self.configure(config)
         self._state_directory = self._store.state_directory  # whatever a reload says
+        self._token_rows = config.storage.sealed_rows
         await self.join()
         await self._departures.note()
         group.start_soon(self._run_duties)
@@ -335,7 +338,7 @@ class Supervisor:
         )
 
     def _open_client(self, admission: Admission, meter: Meter, shop: ShopConfig) -> PlatformClient:
-        settings = shop.client_settings(self._state_directory)
+        settings = shop.client_settings(self._state_directory, self._token_rows)
         ours = replace(
             settings,
             throttle=admission.throttle,

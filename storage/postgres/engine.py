@@ -19,6 +19,7 @@ from storage.transaction import Transaction
 if TYPE_CHECKING:
     from storage.postgres.joining import Joining
     from storage.postgres.store import PostgresStore
+    from storage.postgres.tokens import PostgresTokens
 
 T = TypeVar("T")
 
@@ -76,6 +77,13 @@ class PostgresEngine:
         state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
         directory = Path(state) if state else platformdirs.user_state_path("fulfilld")
         return directory / f"postgresql-{digest(self._options)}"
+
+    @property
+    def token_rows(self) -> PostgresTokens:
+        """As `PostgresTokens`."""
+        from storage.postgres.tokens import PostgresTokens
+
+        return PostgresTokens(self._options, self.url)
 
     @property
     def files(self) -> Sequence[Path]:

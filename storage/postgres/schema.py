@@ -17,6 +17,7 @@ from storage.migrations import Migrated, Migration, migrate, note, spelled
 from storage.nodes import older_nodes
 from storage.postgres.connection import DIALECT, Connection, PostgresTransaction, connect
 from storage.postgres.footing import IS_SYNCHRONOUS, TABLE, timeline_of
+from storage.postgres.tokens import TABLE as TOKENS
 
 log = structlog.get_logger()
 
@@ -91,6 +92,7 @@ def _migrated(connection: Connection, now_ms: int) -> Migrated:
                 connection.execute(_WRITERS)
                 connection.execute(TABLE)
                 _note_server(connection)
+                connection.execute(TOKENS)
                 connection.execute("DELETE FROM writers WHERE began_at < %s", (now_ms - _ONE_DAY_MS,))
                 return done
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:

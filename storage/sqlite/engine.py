@@ -67,6 +67,11 @@ class SqliteEngine:
         return self.path.parent
 
     @property
+    def token_rows(self) -> None:
+        """Files beside the store do."""
+        return None
+
+    @property
     def files(self) -> Sequence[Path]:
         """The file, its log with the index of that, and its lock. SQLite puts them beside the file itself, not beside a
         link to it."""

@@ -109,6 +109,13 @@ async def test_a_kill_between_request_and_first_use_locks_nobody_out(
         assert await daemon.terminate() == 0
 
 
+@pytest.mark.engines("postgresql")
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_kill_locks_nobody_out_where_tokens_are_rows_of_the_database(tmp_path: Path, point: str) -> None:
+    await test_a_kill_between_request_and_first_use_locks_nobody_out(tmp_path, "refresh_token", point, 1)
+    assert not list(tmp_path.rglob("*.tokens")), "no file has any"
+
+
 async def sandbox_outlives_a_token(daemon: DaemonProcess, sandbox: Sandbox) -> None:
     """The tokens that were got after the restart are replaced, too."""
     before = len(sandbox.ledger.calls(step="token"))

@@ -23,8 +23,9 @@ from orchestrator.clock import Clock
 from orchestrator.platforms import token_file
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
 from orchestrator.platforms.http import Caller
-from orchestrator.platforms.token_file import TokenFile, UnusableTokens
+from orchestrator.platforms.token_file import TokenFile
 from orchestrator.platforms.token_keeper import TokenKeeper
+from orchestrator.platforms.token_place import TokenPlace, UnusableTokens
 
 HOUR_MS = 3_600_000
 HOLD_LOCK = """
@@ -81,9 +82,12 @@ class Issuer:
 
     def keeper(self, folder: Path | None) -> TokenKeeper[Kept]:
         """As a process of its own would have it."""
-        file = None if folder is None else TokenFile(folder / "shop.tokens", "digest")
+        return self.keeper_at(None if folder is None else TokenFile(folder / "shop.tokens", "digest"))
+
+    def keeper_at(self, place: TokenPlace | None) -> TokenKeeper[Kept]:
+        """As a process of its own would have it, whose tokens are kept there."""
         caller = Caller(aiohttp.ClientSession.__new__(aiohttp.ClientSession), clock=self.clock())
-        return TokenKeeper(self, caller, self.clock(), file=file)
+        return TokenKeeper(self, caller, self.clock(), place=place)
 
 
 def holding_the_lock(folder: Path) -> subprocess.Popen[bytes]:

@@ -17,6 +17,7 @@ import pytest
 from storage.engines import ENGINES
 
 DEFAULT: Final = "sqlite"
+SECRET_KEY: Final = "whsec_a2V5IG9mIHRlc3RzIHRoYXQgbm9ib2R5IG5lZWRzIHRvIGtub3c="
 
 
 class _Stores:
@@ -51,7 +52,7 @@ def storage_section(folder: Path) -> Mapping[str, Any]:
     """The section `storage` of a daemon's config. A daemon that died keeps its shops for as short as can be."""
     if engine_in_use() == "sqlite":
         return {"url": "sqlite:///fulfilld.db"}
-    return {"url": store_url(folder), "lease_seconds": 1}
+    return {"url": store_url(folder), "lease_seconds": 1, "secret_key": SECRET_KEY}
 
 
 @contextmanager

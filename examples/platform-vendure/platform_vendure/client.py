@@ -90,7 +90,7 @@ class VendureClient(GraphQlClient):
         url = URL(f"{settings.base_url.rstrip('/')}/{options.admin_path}")
         super().__init__(settings, url, secrets=tuple(self._account.values()), headers=channel)
         self._options = options
-        self._access = self._keeper = TokenKeeper(self, self._caller, self._clock, file=None)
+        self._access = self._keeper = TokenKeeper(self, self._caller, self._clock, place=None)
         self._page_size = min(settings.page_size, _MOST_ROWS)
         self._lookback_ms = int(settings.lookback_seconds * 1000)
 

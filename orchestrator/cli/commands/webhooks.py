@@ -39,7 +39,7 @@ def webhooks(
     chosen = shop_of(config, shop)
     address = None if register is None else address_for(config, shop, register)
     with capture_logs() as logged:
-        found = anyio.run(inspect_shop, chosen, address, config.state_directory)
+        found = anyio.run(inspect_shop, chosen, address, config)
     for trouble in troubles(logged):
         complain(f"warning: {trouble}")
     if as_json:

@@ -57,4 +57,5 @@ PLATFORM: Final = Platform(
     webhooks=SIGNED,
     default_webhook_secrets=ShopifyOptions.default_webhook_secrets,
     warnings=ShopifyOptions.warnings,
+    replaces_credentials=ShopifyOptions.has_chain,
 )

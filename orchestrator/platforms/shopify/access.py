@@ -1,8 +1,8 @@
 """Shopify's access: the token that goes with each call, fetched and replaced unless it is a permanent one (§1.1).
 
 Client credentials give a token for a day. Expiring offline tokens live an hour and come with a refresh token, which
-each refresh replaces: the config's starts the chain, what replaced it is in the file, and none is used before it is
-there. Only one expiring token of an app and a shop is live, so whoever is refused first looks whether another process
+each refresh replaces: the config's starts the chain, what replaced it is kept (`token_place`), and none is used before
+it is. Only one expiring token of an app and a shop is live, so whoever is refused first looks whether another process
 has a newer one (`token_keeper`).
 """
 
@@ -19,7 +19,6 @@ from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.platforms.shopify.tokens import ShopifyTokens, TokenEndpoint, digest_of
-from orchestrator.platforms.token_file import TokenFile
 from orchestrator.platforms.token_keeper import TokenKeeper
 
 SCOPES_SECONDS = 3600.0
@@ -49,12 +48,9 @@ class ShopifyAccess:
         self._is_chain = False
         if (credentials := options.credentials) is not None:
             url = URL(f"{host}/admin/oauth/access_token")
-            directory, file = settings.state_directory, None
-            if directory is not None:
-                digest = digest_of(credentials, options.domain, url)
-                file = TokenFile(directory / f"shopify-{settings.shop}.tokens", digest)
+            place = settings.token_place("shopify", digest_of(credentials, options.domain, url))
             source = TokenEndpoint(credentials, caller, url, settings.clock)
-            self._keeper = TokenKeeper(source, caller, settings.clock, file=file, checkpoints=settings.checkpoints)
+            self._keeper = TokenKeeper(source, caller, settings.clock, place=place, checkpoints=settings.checkpoints)
             self._is_chain = source.must_be_kept
 
     async def call(self, post: Post) -> Answer:

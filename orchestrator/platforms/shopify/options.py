@@ -167,6 +167,10 @@ class ShopifyOptions(Section):
             )
             yield "api_version", message
 
+    def has_chain(self) -> bool:
+        """Whether each refresh replaces the refresh token (shopify.md §1.1)."""
+        return self.credentials is not None and self.credentials.refresh_token is not None
+
     def default_webhook_secrets(self) -> tuple[SecretStr, ...]:
         """What webhooks are signed with unless the config says otherwise: the app's client secret (shopify.md §1.1)."""
         return () if self.credentials is None else (self.credentials.client_secret,)

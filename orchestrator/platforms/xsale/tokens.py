@@ -1,8 +1,8 @@
 """xSale's two tokens: asked for with a login, kept over restarts, renewed before they expire (xsale.md §1, §6).
 
 Every call carries both. The login server refuses who logs in too often, so there is one login a day and not one a
-call (`token_keeper`), and tokens outlive the process in a file that only its owner can read (`token_file`). The file
-names the credentials that its tokens were got with by a digest, so that others never use them.
+call (`token_keeper`), and tokens outlive the process where nobody else can read them (`token_place`). The
+credentials that they were got with are named there by a digest, so that others never use them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from orchestrator.platforms.fields import seconds_of
 from orchestrator.platforms.garbage import is_page
 from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.platform import ClientSettings
-from orchestrator.platforms.token_file import TokenFile
 from orchestrator.platforms.token_keeper import TokenKeeper, renewal_time
 from orchestrator.platforms.xsale.options import XsaleCredentials
 from statemachines.target import Json
@@ -125,10 +124,9 @@ class XsaleTokens:
 
 def keeper_of(credentials: XsaleCredentials, caller: Caller, settings: ClientSettings) -> TokenKeeper[Tokens]:
     """The keeper of a shop's tokens."""
-    directory = settings.state_directory
-    file = None if directory is None else TokenFile(directory / f"xsale-{settings.shop}.tokens", digest_of(credentials))
+    place = settings.token_place("xsale", digest_of(credentials))
     source = XsaleTokens(credentials, caller, settings.clock)
-    return TokenKeeper(source, caller, settings.clock, file=file, checkpoints=settings.checkpoints)
+    return TokenKeeper(source, caller, settings.clock, place=place, checkpoints=settings.checkpoints)
 
 
 def digest_of(credentials: XsaleCredentials) -> str:

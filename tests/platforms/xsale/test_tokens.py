@@ -19,8 +19,9 @@ from orchestrator.clock import Clock
 from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.http import Caller, open_session
 from orchestrator.platforms.platform import ClientSettings
-from orchestrator.platforms.token_file import TokenFile, UnusableTokens
+from orchestrator.platforms.token_file import TokenFile
 from orchestrator.platforms.token_keeper import TokenKeeper
+from orchestrator.platforms.token_place import UnusableTokens
 from orchestrator.platforms.xsale.options import XsaleCredentials
 from orchestrator.platforms.xsale.tokens import Tokens, XsaleTokens, digest_of, keeper_of
 from tests.platforms.selldone.shop import serving
@@ -75,10 +76,9 @@ def credentials(**changes: str) -> XsaleCredentials:
 
 
 def save(path: Path, digest: str, kept: Tokens) -> None:
-    file = TokenFile(path, digest)
-    part = file.reserve()
-    file.save(XsaleTokens.pack(kept), part)
-    file.publish(part)
+    room = TokenFile(path, digest).reserve()
+    room.save(XsaleTokens.pack(kept))
+    room.publish()
 
 
 def load(path: Path, digest: str) -> Tokens | None:
