@@ -164,7 +164,7 @@ def _sealing(key: SecretStr) -> SecretStr:
     return key
 
 
-SealingKey = Annotated[SecretStr, AfterValidator(_sealing)]
+SealingKey = Annotated[Secret, AfterValidator(_sealing)]
 """Long enough that nobody can try."""
 
 

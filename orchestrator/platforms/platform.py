@@ -92,7 +92,7 @@ class ClientSettings:
         `owner`: a digest of what tokens are got with, which ties them to that."""
         directory = self.state_directory
         file = None if directory is None else TokenFile(directory / f"{kind}-{self.shop}.tokens", owner)
-        return file if self.token_rows is None else TokenRow(self.token_rows, self.shop, owner, file)
+        return file if self.token_rows is None else TokenRow(self.token_rows, kind, self.shop, owner, file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

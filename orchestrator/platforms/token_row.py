@@ -40,11 +40,12 @@ class SealedRows:
 
 
 class TokenRow:
-    """The row of one shop. `owner`: as of `TokenFile`; `before`: the file that was used without a key."""
+    """The row of one shop. `kind`: as of `ClientSettings.token_place`; `owner`: as of `TokenFile`; `before`: the file
+    that was used without a key."""
 
-    def __init__(self, sealed: SealedRows, shop: str, owner: str, before: TokenFile | None = None) -> None:
+    def __init__(self, sealed: SealedRows, kind: str, shop: str, owner: str, before: TokenFile | None = None) -> None:
         self._rows, self._sealer = sealed.rows, sealed.sealer
-        self._shop, self._owner, self._before = shop, owner, before
+        self._kind, self._shop, self._owner, self._before = kind, shop, owner, before
         self._version = 0
         self._claimant = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}"
 
@@ -121,7 +122,7 @@ class TokenRow:
 
     def keep(self, tokens: Mapping[str, Json], version: int) -> None:
         """Puts tokens in place of that version. Raises NotKept."""
-        text = json.dumps({"shop": self._shop, "credentials": self._owner, **tokens}).encode()
+        text = json.dumps({"kind": self._kind, "shop": self._shop, "credentials": self._owner, **tokens}).encode()
         try:
             is_kept = self._rows.replace(self._shop, self._sealer.seal(text), version)
         except StoreUnavailable as error:

@@ -84,6 +84,7 @@ def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
         needed += ["base_url"] if PLATFORMS[shop["platform"]].default_base_url is None else []
         shops[name] = {key: shop[key] for key in ("platform", "webhook_secret", *needed) if key in shop}
     given = {key: EXAMPLE[key] for key in ("api", "monitoring", "webhooks", "delivery")}  # those are off by default
+    given["storage"] = {"secret_key": EXAMPLE["storage"]["secret_key"]}
     default = load(write(tmp_path, {**given, "shops": shops}), ENVIRON)
     assert shown == default
 

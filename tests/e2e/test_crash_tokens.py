@@ -6,6 +6,7 @@ was on disk, or an old one that was thrown away too early, would lock the shop o
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -110,10 +111,10 @@ async def test_a_kill_between_request_and_first_use_locks_nobody_out(
 
 
 @pytest.mark.engines("postgresql")
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", ["after_token", "after_token_kept"])
 async def test_a_kill_locks_nobody_out_where_tokens_are_rows_of_the_database(tmp_path: Path, point: str) -> None:
     await test_a_kill_between_request_and_first_use_locks_nobody_out(tmp_path, "refresh_token", point, 1)
-    assert not list(tmp_path.rglob("*.tokens")), "no file has any"
+    assert not any(name.endswith(".tokens") for _, _, names in os.walk(tmp_path) for name in names)
 
 
 async def sandbox_outlives_a_token(daemon: DaemonProcess, sandbox: Sandbox) -> None:

@@ -35,7 +35,7 @@ def rows() -> Iterator[TokenRows]:
 
 def row(rows: TokenRows, *keys: str, owner: str = "digest", before: TokenFile | None = None) -> TokenRow:
     """As a node of its own has it."""
-    return TokenRow(SealedRows(rows, Sealer(keys or (NEW,))), "shop", owner, before)
+    return TokenRow(SealedRows(rows, Sealer(keys or (NEW,))), "kind", "shop", owner, before)
 
 
 async def test_nodes_that_need_tokens_at_the_same_time_fetch_once(rows: TokenRows) -> None:

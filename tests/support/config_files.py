@@ -11,6 +11,7 @@ from orchestrator.config import Config, ConfigError, load
 ENVIRON = {
     "ACME_WEBHOOK_SECRET": "acme-webhook-1",
     "ERP_SECRET": "whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA==",
+    "FULFILLD_SECRET_KEY": "whsec_c2VjcmV0LWtleS1vZi10aGUtdGVzdHMtMTIzNDU2Nzg=",
     "ACME_TOKEN": "acme-token-1",
     "FULFILLD_TOKEN": "fulfilld-token-1",
     "METRICS_TOKEN": "metrics-token-1",

@@ -49,6 +49,7 @@ def backup(
 
 
 def migrate_store(
+    context: typer.Context,
     source: Annotated[
         str, typer.Argument(metavar="FROM_URL", help="The store as storage.url names it.", show_default=False)
     ],
@@ -57,15 +58,25 @@ def migrate_store(
     """Move a stopped store to another engine, verified. Killed midway, run it again."""
     import anyio
 
+    from orchestrator.cli.complaints import complain
     from orchestrator.cli.failures import Failure
     from orchestrator.cli.moving import move_store, stores_of
+    from orchestrator.cli.moving_tokens import move_tokens, sealer_of
     from storage.errors import StoreError
 
     engines = stores_of(source, target)
     try:
         moved = anyio.run(move_store, *engines)
+        tokens = move_tokens(*engines, lambda: sealer_of(place_of(context)))
     except StoreError as error:
         raise Failure(str(error)) from None
+    if tokens.moved:
+        sys.stderr.write(f"access tokens: {', '.join(tokens.moved)}\n")
+    if tokens.sealed:
+        complain(
+            f"warning: the access tokens of {', '.join(tokens.sealed)} stay sealed in {engines[0].url} - run this "
+            "again with --config and a config that has its storage.secret_key"
+        )
     sys.stdout.write(f"{sum(table.rows for table in moved):,} rows are in {engines[1].url}, as they were.\n")
     sys.stdout.write("Name it in storage.url and start the daemon; the old store counts as a copy from now on.\n")
 
