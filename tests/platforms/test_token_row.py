@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import anyio.from_thread
 import pytest
 
 from orchestrator.platforms import token_row
@@ -144,10 +145,21 @@ async def test_nothing_is_asked_for_while_the_database_is_away(rows: TokenRows) 
 async def test_a_claim_is_good_for_as_long_as_its_process_lives_and_a_moment_longer(
     rows: TokenRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(token_row, "_CLAIM_SECONDS", 0.2)
+    monkeypatch.setattr(token_row, "_RENEWALS", 100)
+    renewed, claims, claim = anyio.Event(), 0, rows.claim
+
+    def counted(shop: str, claimant: str, seconds: float) -> bool:
+        nonlocal claims
+        claims += 1
+        if claims == 3:
+            anyio.from_thread.run_sync(renewed.set)
+        return claim(shop, claimant, seconds)
+
+    monkeypatch.setattr(rows, "claim", counted)
     async with row(rows).locked():
-        await anyio.sleep(0.5)  # two claims would be over
-        assert not rows.claim("shop", "another", 1.0)
+        await renewed.wait()
+        assert not claim("shop", "another", 1.0)
+    monkeypatch.undo()
     assert rows.claim("shop", "killed", 0.2)
     async with row(rows).locked():
         """It is waited for, and comes."""
