@@ -15,6 +15,7 @@
 #   make peers    others' engines, which make bench measures beside ours: Restate, DBOS, Procrastinate
 #   make chaos    kills, faults, people and clocks against the daemon; a calm follows the storm of CHAOS_SECONDS.
 #                 CHAOS_KILLS is a maximum; CHAOS_ORDERS, CHAOS_SEED, ENGINE=postgresql, NODES (docs/guarantees.md)
+#   make arrival  30 shops, 3,000 orders, 3 daemons on PostgreSQL: all arrive, whatever fails (docs/guarantees.md)
 #   make site     the documentation as a site, in site/; a dead link is an error
 #   make install  the command, as .venv/bin/fulfilld
 #   make lock     requirements/*.lock anew, after pyproject.toml changed; LOCK_ARGS=--upgrade for newer versions
@@ -45,7 +46,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # What was compiled once stays so where a machine forbids it too: the tests start Python hundreds of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all quick lint check generators axe vendure vendure-server tryton tryton-company coverage docs site site-tools screenshots bench peers chaos install lock clean
+.PHONY: help demo test test-all quick lint check generators axe vendure vendure-server tryton tryton-company coverage docs site site-tools screenshots bench peers chaos arrival install lock clean
 .DEFAULT_GOAL := test
 
 help:
@@ -142,6 +143,9 @@ peers: $(VENV)/installed-for-tests $(PEERS)/installed $(PEERS)/node_modules/inst
 
 chaos: $(VENV)/installed-for-tests
 	@$(BIN)/python -m tests.chaos
+
+arrival: $(VENV)/installed-for-tests
+	@$(BIN)/python -m tests.chaos arrival
 
 install: $(VENV)/installed
 	@echo "installed: $(CURDIR)/$(BIN)/fulfilld"

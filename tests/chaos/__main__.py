@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 
+from tests.chaos import arrival
 from tests.chaos.run import run
 from tests.chaos.settings import Settings
 
@@ -18,6 +19,10 @@ _HELP = """\
 Runs the daemon as a process against simulated platforms while it is killed, stopped, frozen and reloaded, platforms
 fail, clocks are wrong, people and an ERP work; then lets it come to rest and checks what docs/guarantees.md promises.
 The folder with its log and store is printed and kept.
+"""
+_WHAT = """\
+storm (default): everything goes wrong; arrival: nobody disturbs what the ERP wants, and every order is delivered by
+several daemons on PostgreSQL, whatever fails
 """
 _VARIABLES = f"""\
 settings, from the environment:
@@ -27,33 +32,36 @@ settings, from the environment:
   CHAOS_ORDERS   orders of each shop at the beginning (default {Settings.orders})
   ENGINE         sqlite (default) or postgresql: then the database fails, too
   NODES          daemons on one database of PostgreSQL (default 3)
+  CHAOS_SHOPS    shops of each platform, in an arrival (default 6)
 
 exit codes: 0 every promise was kept, 1 one was broken, 2 a wrong argument or setting
 """
 
 
-def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """The run that was asked for. Raises SystemExit: 0 after `--help`, 2 for an argument or a setting that is wrong."""
+def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, Settings]:
+    """The run that was asked for, and how it is to be. Raises SystemExit: 0 after `--help`, 2 for an argument or a
+    setting that is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.chaos",
         description=_HELP,
         epilog=_VARIABLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args(arguments)
+    parser.add_argument("what", nargs="?", choices=("storm", "arrival"), default="storm", help=_WHAT)
+    what: str = parser.parse_args(arguments).what
     try:
-        return Settings.of(environ)
+        return what, Settings.of(environ) if what == "storm" else Settings.of_arrival(environ)
     except ValueError as error:
         parser.error(str(error))
 
 
 def main() -> int:
     """Runs and reports."""
-    settings = settings_of(sys.argv[1:], os.environ)
+    what, settings = settings_of(sys.argv[1:], os.environ)
     folder = Path(tempfile.mkdtemp(prefix="fulfilld-chaos-"))
-    print(f"chaos: {settings.command}\nfolder: {folder}", flush=True)
+    print(f"chaos: {settings.command if what == 'storm' else settings.arrival_command}\nfolder: {folder}", flush=True)
     print(f"a storm of {settings.seconds:g} s or {settings.kills} kills, whichever ends first; then a calm", flush=True)
-    world, lines = anyio.run(run, settings, folder)
+    world, lines = anyio.run(run if what == "storm" else arrival.run, settings, folder)
     print("\n".join(lines), flush=True)
     return 1 if world.findings else 0
 

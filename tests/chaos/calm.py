@@ -109,6 +109,13 @@ async def read(world: World, book: Book) -> Rest:
     return Rest(missed, await _orders(world), events, targets, (await call(world, "GET", "/v1/status")).body, rejected)
 
 
+async def read_all(world: World) -> Rest:
+    """Orders, events and status, nothing asked of a platform."""
+    events = await _pages(world, "/v1/events?limit=1000", "events")
+    rejected = await _pages(world, "/v1/rejected?limit=100", "rejected")
+    return Rest([], await _orders(world), events, {}, (await call(world, "GET", "/v1/status")).body, rejected)
+
+
 async def _look_again(world: World) -> list[str]:
     """Refreshes every order that is open and can be read: polls and webhooks should have left nothing new."""
     missed = []

@@ -10,7 +10,7 @@ from orchestrator.sandbox.ledger import Call
 from tests.chaos.calm import Rest
 from tests.chaos.erp import Book
 from tests.chaos.readers import Feed
-from tests.chaos.world import PLATFORM_OF, SHOPS, Finding, Ref, World
+from tests.chaos.world import SHOPS, Finding, Ref, World
 
 _ENDS = {"target.reached": "reached", "target.failed": "failed", "target.cancelled": "cancelled"}
 _CANCELLED = {"Canceled", "cancel", "Anulowane", "CANCELLED", "cancelled"}
@@ -19,7 +19,6 @@ _IN_PLACE = {"edit", "pay"}
 imported (docs/configure.md, docs/guarantees.md)."""
 _SHOWN_BY_REFUSAL = {"send_despatch", "prepare_pickup"}
 """Steps that no read shows: after a lost answer they are sent again, and the platform refuses what it has already."""
-_SHOP_OF = {platform: shop for shop, platform in PLATFORM_OF.items()}
 _Event = dict[str, Any]
 
 
@@ -51,7 +50,7 @@ def effects(world: World) -> Iterator[Finding]:
         if call.order is not None and (call.took_effect or call.step not in _SHOWN_BY_REFUSAL):
             yield Finding("no step is sent again once it took effect", _described(world, call))
     for call in ledger.out_of_sequence():
-        if call.order is not None and Ref(_SHOP_OF[call.platform], call.order) not in world.edits:
+        if call.order is not None and Ref(world.names[call.platform, call.shop], call.order) not in world.edits:
             yield Finding("no step is out of turn where nobody else moved the order", _described(world, call))
     for call in ledger.overlapping():
         if not _answers_late(world, call):
@@ -64,11 +63,11 @@ def _answers_late(world: World, call: Call) -> bool:
 
 
 def _described(world: World, call: Call) -> str:
-    ref = Ref(_SHOP_OF[call.platform], call.order or "")
+    ref = Ref(world.names[call.platform, call.shop], call.order or "")
     steps = [
         f"{each.n} {each.step}{'!' if each.took_effect else ''} {each.fault or ''} {each.status}"
         for each in world.sandbox.ledger.calls(ref.order)
-        if each.platform == call.platform
+        if (each.platform, each.shop) == (call.platform, call.shop)
     ]
     edits = [f"{each.action} (after call {each.calls})" for each in world.edits.get(ref, [])]
     return f"{ref.shop}/{ref.order} call {call.n} {call.step} {call.sent}\n    calls: {steps}\n    people: {edits}"

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from orchestrator.checkpoints import POINTS
+from tests.chaos.servers import LEASE_SECONDS
 from tests.chaos.world import PLATFORM_OF, SHOPS, ChaosDaemon, World
 from tests.support.process import Unreachable
 
@@ -126,6 +127,7 @@ class Nature:
 
     def _kill(self) -> None:
         self._note("kill")
+        self._died()
         self.node.kill()
 
     async def _start_somehow(self) -> None:
@@ -137,12 +139,18 @@ class Nature:
             words = {"node": self.node.name, **words}
         self.world.note("nature", did, **words)
 
+    def _died(self) -> None:
+        assert self.node.process is not None
+        self.world.deaths.append((self.node.process.pid, time.time_ns() // 1_000_000))
+
     async def freeze(self) -> None:
         """The whole process stands still, longer than a call may take or not."""
         seconds = self.rng.choice((0.2, 1.0, 4.0))
         self._note("freeze", seconds=seconds)
         process = self.node.process
         assert process is not None
+        if seconds > LEASE_SECONDS:
+            self._died()
         process.send_signal(signal.SIGSTOP)
         try:
             await anyio.sleep(seconds)

@@ -61,11 +61,11 @@ def _listed(counts: dict[str, int] | Counter[str] | Counter[str | None]) -> str:
     return "(" + ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=str)) + ")"
 
 
-def verdict(world: World) -> list[str]:
-    """What broke, or that nothing did."""
+def verdict(world: World, command: str) -> list[str]:
+    """What broke, or that nothing did; `command` repeats the run."""
     if not world.findings:
-        return [f"no invariant broken; again: {world.settings.command}"]
-    lines = [f"{len(world.findings)} BROKEN; again: {world.settings.command}"]
+        return [f"no invariant broken; again: {command}"]
+    lines = [f"{len(world.findings)} BROKEN; again: {command}"]
     by_name: dict[str, list[str]] = {}
     for finding in world.findings:
         by_name.setdefault(finding.invariant, []).append(finding.detail)

@@ -77,6 +77,10 @@ class Servers:
         """Who had which shop, from the first to the last."""
         return [Lease(*row) for row in self.ask("SELECT at_ms, shop, holder, epoch FROM audit.leases ORDER BY n")]
 
+    def holders(self) -> list[Lease]:
+        """Who has which shop now."""
+        return [Lease(*row) for row in self.ask("SELECT 0, name, lease_holder, lease_epoch FROM shops")]
+
     def wrong_counts(self) -> Moves:
         """By how much what is counted is off."""
         with self.writer.asked(_DATABASE) as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 Number = TypeVar("Number", int, float)
@@ -18,7 +18,8 @@ _SEVERAL = 3
 class Settings:
     """The storm ends after `seconds` or with the last of `kills`, whatever comes first; the calm comes on top.
 
-    `orders`: of each shop at the beginning. `nodes`: daemons on one store, several on PostgreSQL alone.
+    `orders`: of each shop, at the beginning of a storm and in all of an arrival. `nodes`: daemons on one store, several
+    on PostgreSQL alone. `shops`: of each platform.
     """
 
     seconds: float = 60
@@ -27,6 +28,7 @@ class Settings:
     orders: int = 8
     engine: str = "sqlite"
     nodes: int = 1
+    shops: int = 1
 
     @classmethod
     def of(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -43,6 +45,15 @@ class Settings:
         seed = _number(environ, "CHAOS_SEED", int, random.SystemRandom().randrange(1_000_000))
         return cls(seconds, kills, seed, _number(environ, "CHAOS_ORDERS", int, cls.orders), engine, nodes)
 
+    @classmethod
+    def of_arrival(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """The same for an arrival (`arrival.run`), which has `CHAOS_SHOPS` and is on PostgreSQL. Raises ValueError."""
+        given = {"CHAOS_SECONDS": "240", "CHAOS_KILLS": "30", "CHAOS_ORDERS": "100", "ENGINE": "postgresql"}
+        found = cls.of({**given, **{name: value for name, value in environ.items() if value}})
+        if found.engine != "postgresql":
+            raise ValueError(f"ENGINE={found.engine}: an arrival is of several nodes, which only PostgreSQL can have")
+        return replace(found, shops=_number(environ, "CHAOS_SHOPS", int, 6))
+
     def rng(self, actor: str) -> random.Random:
         """An actor's own chance, so that what one decides does not depend on how often others were asked."""
         return random.Random(f"{self.seed}/{actor}")
@@ -53,6 +64,11 @@ class Settings:
         seconds = f"CHAOS_SECONDS={self.seconds:g} CHAOS_KILLS={self.kills}"
         where = "" if self.engine == "sqlite" else f" ENGINE={self.engine} NODES={self.nodes}"
         return f"CHAOS_SEED={self.seed} {seconds} CHAOS_ORDERS={self.orders} make chaos{where}"
+
+    @property
+    def arrival_command(self) -> str:
+        """What repeats it as an arrival."""
+        return self.command.replace("make chaos ENGINE=postgresql", f"CHAOS_SHOPS={self.shops} make arrival")
 
 
 def _number(environ: Mapping[str, str], name: str, kind: type[Number], default: Number) -> Number:

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from orchestrator.sandbox.ledger import READS, Call
-from orchestrator.sandbox.server import Sandbox
 from tests.chaos.servers import Lease
 from tests.chaos.world import Finding
 
 _CLOCKS_MS: Final = 2
 """By how much the database's time of a lease may be behind the platforms' time of a call: both are rounded."""
-
-
-def names(sandbox: Sandbox) -> dict[tuple[str, str], str]:
-    """The names that our config has for the shops of the platforms, by the platform's name and its own id of the shop,
-    as the ledger has them."""
-    found = {}
-    for name, platform in sandbox.platforms.items():
-        ids: Iterable[str] = getattr(platform, "shops_by_key", ())
-        found.update({(name, id_): shop for id_, shop in zip(ids, platform.shops(""), strict=True)})
-    return found
 
 
 def tenancy(calls: Iterable[Call], leases: Iterable[Lease], shops: Mapping[tuple[str, str], str]) -> Iterator[Finding]:
@@ -49,6 +38,21 @@ def tenancy(calls: Iterable[Call], leases: Iterable[Lease], shops: Mapping[tuple
             known = [(each.epoch, each.holder, each.at_ms) for each in history[shop][place[shop] :][:4]]
             detail = f"{shop}: node {node} at {call.at_ms} sent {call.step} of {call.order}; leases since {known}"
             yield Finding("a shop is driven by the node that has its lease", detail)
+
+
+def takeovers(deaths: Iterable[tuple[int, int]], leases: Sequence[Lease]) -> list[float]:
+    """How many seconds it took after each death until another node had the shops of the one that died."""
+    found = []
+    for pid, died_at_ms in deaths:
+        last: dict[str, Lease] = {}
+        for lease in leases:
+            if lease.at_ms <= died_at_ms:
+                last[lease.shop] = lease
+            elif (before := last.get(lease.shop)) is not None and lease.holder is not None:
+                if _is_of(before, str(pid)) and not _is_of(lease, str(pid)):
+                    found.append((lease.at_ms - died_at_ms) / 1000)
+                del last[lease.shop]
+    return found
 
 
 def _is_of(lease: Lease, node: str) -> bool:

@@ -7,7 +7,7 @@ import random
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from tests.support.ways import Way
 
 PLATFORM_OF = {"acme": "selldone", "cs": "cloudsuite", "xs": "xsale", "shopy": "shopify", "woo": "woocommerce"}
 SHOPS = tuple(PLATFORM_OF)
-_PACE: dict[str, Any] = {
+PACE: dict[str, Any] = {
     "poll": {"interval_seconds": 1},
     "limits": {"concurrency": 8, "rate_per_second": 10_000, "burst": 10_000, "window": {"calls": 0}},
     "retry": {"attempts": 6, "base_seconds": 0.05, "max_seconds": 1},
@@ -110,8 +110,24 @@ class World:
     """Orders with unreadable payloads."""
     secrets: set[str] = field(default_factory=lambda: {SECRET})
     """Everything that must show nowhere."""
+    deaths: list[tuple[int, int]] = field(default_factory=list)
+    """Processes that were killed or frozen for long by chance, and when (Unix milliseconds)."""
+    pace: Mapping[str, Any] = field(default_factory=lambda: PACE)
+    """Keys of every shop's config."""
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Keys of a shop's config by its platform."""
     balancer: random.Random = field(default_factory=random.Random)
     """Chooses the node of a call, where its caller does not."""
+
+    def __post_init__(self) -> None:
+        self.names = shop_names(self.sandbox)
+        """The names of shops in our config, by the platform's name and its own id of the shop."""
+        self._ids = {name: place for place, name in self.names.items()}
+
+    @property
+    def shops(self) -> Sequence[str]:
+        """The names of all shops."""
+        return list(self._ids)
 
     def note(self, actor: str, did: str, **words: object) -> None:
         """Keeps what somebody did."""
@@ -130,7 +146,8 @@ class World:
 
     def panel(self, shop: str, action: str, **given: Any) -> dict[str, Any]:
         """Does something in a platform's back office. Raises PanelError where it is not possible there."""
-        return self.sandbox.platforms[PLATFORM_OF[shop]].operate({"action": action, **given})
+        platform, id_ = self._ids[shop]
+        return self.sandbox.platforms[platform].operate({"action": action, "shop": id_, **given})
 
     def orders(self, shop: str) -> list[str]:
         """Ids that the platform has now."""
@@ -160,7 +177,11 @@ class World:
     def _write_config(self, node: ChaosDaemon) -> None:
         config = self.sandbox.config()
         self.secrets |= set(_secrets(config["shops"]))
-        shops = {name: {**shop, **_PACE} for name, shop in config["shops"].items() if name not in self.absent}
+        shops = {
+            name: {**shop, **self.pace, **self.own.get(shop["platform"], {})}
+            for name, shop in config["shops"].items()
+            if name not in self.absent
+        }
         urls = {"orders_url": self.receiver.url(), "products_url": self.receiver.url("/products")}
         config |= {
             "storage": dict(node.storage),
@@ -173,6 +194,16 @@ class World:
         beside = node.folder / "config.new"
         beside.write_text(json.dumps(config, indent=1))
         beside.replace(node.folder / "config.json")
+
+
+def shop_names(sandbox: Sandbox) -> dict[tuple[str, str], str]:
+    """The names that the ready config has for the shops, by the platform's name and its own id of the shop, as the
+    ledger has them."""
+    found = {}
+    for name, platform in sandbox.platforms.items():
+        ids: Iterable[str] = getattr(platform, "shops_by_key", ())
+        found.update({(name, id_): shop for id_, shop in zip(ids, platform.shops(""), strict=True)})
+    return found
 
 
 _SECRET_KEYS = {"token", "client_secret", "consumer_secret", "password", "webhook_secret", "refresh_token"}

@@ -13,8 +13,9 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from orchestrator.testing import postgres
 from storage.sqlite.store import open_sqlite
-from tests.chaos import judge
+from tests.chaos import arrival, judge
 from tests.chaos.calm import Rest
 from tests.chaos.erp import Book, Wish
 from tests.chaos.readers import Feed
@@ -22,9 +23,10 @@ from tests.chaos.remains import inspect
 from tests.chaos.run import run
 from tests.chaos.servers import Lease
 from tests.chaos.settings import Settings
-from tests.chaos.tenancy import names, tenancy
+from tests.chaos.tenancy import takeovers, tenancy
 from tests.chaos.world import ChaosDaemon, Finding, Ref, World
 from tests.push.erp import SECRET, Delivered, Erp
+from tests.support.skips import skip
 from tests.support.ways import Way, serving
 
 NOTHING = Rest(missed=[], orders=[], events=[], targets={}, status={}, rejected=[])
@@ -36,6 +38,29 @@ async def test_a_short_storm_breaks_nothing(tmp_path: Path) -> None:
     world, report = await run(Settings(seconds=20, kills=6, seed=7, orders=3), tmp_path)
     assert not world.findings, "\n".join(report)
     assert world.sandbox.ledger.summary()["effects"] > 0
+
+
+@pytest.mark.e2e
+@pytest.mark.crash
+@pytest.mark.timeout(300)
+async def test_everything_arrives_whatever_becomes_of_nodes_and_database(tmp_path: Path) -> None:
+    if postgres.programs() is None:
+        skip("there is no PostgreSQL", "apt-get install postgresql")
+    settings = Settings(seconds=18, kills=4, seed=3, orders=12, engine="postgresql", nodes=3, shops=2)
+    world, report = await arrival.run(settings, tmp_path)
+    assert not world.findings, "\n".join(report)
+    assert world.did["database restart"] + world.did["database fail_over"] > 0, "it had a hard time"
+
+
+def test_a_takeover_is_measured_from_the_death_to_the_next_lease() -> None:
+    leases = [
+        Lease(0, "a", "h:1:x", 1),
+        Lease(0, "b", "h:2:y", 1),
+        Lease(5000, "a", None, 1),
+        Lease(5100, "a", "h:2:y", 2),
+    ]
+    assert takeovers([(1, 3000)], leases) == [2.1]
+    assert takeovers([(2, 3000), (3, 0)], leases) == []
 
 
 @pytest.fixture
@@ -181,7 +206,7 @@ def test_a_shop_that_two_nodes_drive_at_once_is_found(world: World, agents: list
     seen(world, *agents)
     begins = [(0, "host:1:a"), (None, None), (1900 if agents[0] == 1 else 2900, "host:2:b"), (3900, "host:1:a")]
     leases = [Lease(at or 0, "acme", holder, epoch) for epoch, (at, holder) in enumerate(begins, 1)]
-    assert len(list(tenancy(world.sandbox.ledger.calls(), leases, names(world.sandbox)))) == found
+    assert len(list(tenancy(world.sandbox.ledger.calls(), leases, world.names))) == found
 
 
 async def test_a_way_that_is_cut_or_silent_says_so_or_nothing() -> None:

@@ -52,8 +52,16 @@ def test_a_wrong_setting_is_refused_with_its_name_and_value(
 
 def test_settings_come_from_the_environment() -> None:
     given = {"CHAOS_SECONDS": "2.5", "CHAOS_KILLS": "0", "CHAOS_SEED": "9", "CHAOS_ORDERS": "4"}
-    assert settings_of([], given) == Settings(2.5, 0, 9, 4)
-    assert settings_of([], {"CHAOS_SEED": "9", "CHAOS_KILLS": ""}) == Settings(seed=9)
-    several = settings_of([], {"CHAOS_SEED": "9", "ENGINE": "postgresql"})
-    assert several == Settings(seed=9, engine="postgresql", nodes=3)
+    assert settings_of([], given) == ("storm", Settings(2.5, 0, 9, 4))
+    assert settings_of([], {"CHAOS_SEED": "9", "CHAOS_KILLS": ""}) == ("storm", Settings(seed=9))
+    what, several = settings_of(["storm"], {"CHAOS_SEED": "9", "ENGINE": "postgresql"})
+    assert (what, several) == ("storm", Settings(seed=9, engine="postgresql", nodes=3))
     assert several.command.endswith("make chaos ENGINE=postgresql NODES=3")
+
+
+def test_an_arrival_has_settings_of_its_own() -> None:
+    what, arrival = settings_of(["arrival"], {"CHAOS_SEED": "9", "CHAOS_ORDERS": "4"})
+    assert (what, arrival) == ("arrival", Settings(240, 30, 9, 4, "postgresql", 3, 6))
+    assert arrival.arrival_command.endswith("CHAOS_ORDERS=4 CHAOS_SHOPS=6 make arrival NODES=3")
+    with pytest.raises(SystemExit):
+        settings_of(["arrival"], {"ENGINE": "sqlite"})
