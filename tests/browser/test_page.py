@@ -376,7 +376,9 @@ def test_what_was_begun_in_bulk_is_ended_before_it_came_to_all(desk: Desk, page:
         """A job that takes long."""
         asked.append(route.request.method)
         status = "cancelled" if "DELETE" in asked else "running"
-        route.fulfill(json={"id": "j", "status": status, "count": 80, "done": 7, "refused": 0, "refusals": []})
+        route.fulfill(
+            json={"id": "j", "action": "hold", "status": status, "count": 80, "done": 7, "refused": 0, "refusals": []}
+        )
 
     order = desk.order("cs")
     go(page, "#/orders?shop=cs", "Orders")
