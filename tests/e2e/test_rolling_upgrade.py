@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 EXPAND = "ALTER TABLE orders ADD COLUMN later TEXT;\n"
 INDEX = "CREATE INDEX orders_later ON orders (later);\n"
 CONTRACT = f"-- least: {newest_schema() + 2}\nDROP INDEX targets_ended;\n"
-WAVE = 3  # orders of each shop
+WAVE = 2  # orders of each shop
 
 
 class World:
@@ -63,16 +63,25 @@ class World:
                 await anyio.sleep(0.05)
 
     async def move(self, *daemons: DaemonProcess) -> None:
-        """A wave of orders of both shops, submitted and asked for at these daemons in turn, reaches its targets."""
+        """A wave reaches its targets."""
+        await self.arrive(await self.begin(*daemons), *daemons)
+
+    async def begin(self, *daemons: DaemonProcess) -> list[str]:
+        """A wave of orders of both shops is submitted at these daemons in turn; answers the targets' ids."""
         first, self._moved = self._moved, self._moved + WAVE
         wave = [(shop, order) for shop, orders in self._orders.items() for order in orders[first : self._moved]]
+        assert wave
         targets = []
         for number, (shop, order) in enumerate(wave):
             path = f"/v1/shops/{shop}/orders/{order}/targets"
             body = {"state": "delivered", "tracking": {"code": f"T{order}"}}
             status, answer = await daemons[number % len(daemons)].call("POST", path, body)
             assert status == 202, answer
-            targets.append(answer["id"])
+            targets.append(str(answer["id"]))
+        return targets
+
+    async def arrive(self, targets: list[str], *daemons: DaemonProcess) -> None:
+        """Waits until all are reached, asking these daemons in turn."""
         for number, target in enumerate(targets):
             with anyio.fail_after(60):
                 while (answer := await self._asked(daemons[number % len(daemons)], target))["status"] != "reached":
@@ -106,7 +115,7 @@ def url() -> Iterator[str]:
 
 async def test_the_version_before_works_beside_the_new_one_and_goes_on_without_it(tmp_path: Path, url: str) -> None:
     before = previous_release(tmp_path / "before")
-    sandbox = Sandbox(SandboxSettings(orders=4 * WAVE, shops=2))
+    sandbox = Sandbox(SandboxSettings(orders=5 * WAVE, shops=2, latency_ms=50))
     with daemon_of(before, tmp_path / "old") as old, daemon_of(ROOT, tmp_path / "new") as new:
         async with sandbox.running():
             world = World(sandbox, url)
@@ -120,13 +129,15 @@ async def test_the_version_before_works_beside_the_new_one_and_goes_on_without_i
             await world.shared()
             assert world.schemas() == {PREVIOUS.schema, newest_schema()}
             await world.move(old, new)
-            await new.terminate()  # the way back
-            await world.move(old)
+            targets = await world.begin(old, new)
+            await new.terminate()  # the way back, with calls on their way
+            await world.arrive(targets, old)
             new.start()
             await new.ready()
             await world.shared()
+            targets = await world.begin(old, new)
             old.kill()
-            await world.move(new)
+            await world.arrive(targets, new)
             world.did_nothing_twice()
             assert await new.terminate() == 0
 
@@ -136,7 +147,7 @@ async def test_what_a_version_to_come_takes_away_waits_until_no_node_of_this_one
 ) -> None:
     migrations = {"later": EXPAND, "later.index": INDEX, "never.contract": CONTRACT}
     later = later_release(tmp_path / "later", migrations)
-    sandbox = Sandbox(SandboxSettings(orders=4 * WAVE, shops=2))
+    sandbox = Sandbox(SandboxSettings(orders=5 * WAVE, shops=2, latency_ms=50))
     with daemon_of(ROOT, tmp_path / "this") as this, daemon_of(later, tmp_path / "next") as coming:
         async with sandbox.running():
             world = World(sandbox, url)
@@ -150,8 +161,9 @@ async def test_what_a_version_to_come_takes_away_waits_until_no_node_of_this_one
             assert "store.contract_left" in coming.errors.read_text()
             await world.shared()
             assert world.schemas() == {newest_schema(), newest_schema() + 3}
-            await world.move(this, coming)
+            targets = await world.begin(this, coming)
             this.kill()
+            await world.arrive(targets, coming)
             this.start()  # on what was expanded
             await this.ready()
             await world.shared()
