@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
 from psycopg import errors
@@ -20,6 +21,8 @@ from storage.postgres.footing import IS_SYNCHRONOUS, TABLE, timeline_of
 from storage.postgres.tokens import TABLE as TOKENS
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 _OLDEST: Final = 140000
 _TAKE: Final = "SELECT pg_try_advisory_xact_lock(1718971493, hashtext(current_schema()))"
@@ -70,9 +73,9 @@ def prepare(options: Mapping[str, str], now_ms: int) -> None:
     start at once one does it, and the others wait. Raises NewerStore, NotAStore, StoreUnavailable, psycopg.Error."""
     with connect(options) as connection:
         connection.longest_seconds = None
-        done = _migrated(connection, now_ms)
+        done = _until_let(partial(_migrated, connection, now_ms))
         for migration in done.apart:
-            _build(options, connection, migration, now_ms)
+            _until_let(partial(_build, options, connection, migration, now_ms))
     for each in done.left:
         log.warning(
             "store.contract_left",
@@ -82,22 +85,27 @@ def prepare(options: Mapping[str, str], now_ms: int) -> None:
         )
 
 
-def _migrated(connection: Connection, now_ms: int) -> Migrated:
+def _until_let(act: Callable[[], T]) -> T:
+    """Tries again for as long as others are in the way."""
     while True:
         try:
-            with _alone(connection):
-                connection.execute(_PATIENCE)
-                refuse_unfit(connection)
-                done = migrate(PostgresTransaction(connection, {}), now_ms, older=older_nodes, is_shared=True)
-                connection.execute(_WRITERS)
-                connection.execute(TABLE)
-                _note_server(connection)
-                connection.execute(TOKENS)
-                connection.execute("DELETE FROM writers WHERE began_at < %s", (now_ms - _ONE_DAY_MS,))
-                return done
+            return act()
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
             log.warning("store.migration_waits", detail=" ".join(str(error).split()))
             time.sleep(_TRY_AGAIN_SECONDS)
+
+
+def _migrated(connection: Connection, now_ms: int) -> Migrated:
+    with _alone(connection):
+        connection.execute(_PATIENCE)
+        refuse_unfit(connection)
+        done = migrate(PostgresTransaction(connection, {}), now_ms, older=older_nodes, is_shared=True)
+        connection.execute(_WRITERS)
+        connection.execute(TABLE)
+        _note_server(connection)
+        connection.execute(TOKENS)
+        connection.execute("DELETE FROM writers WHERE began_at < %s", (now_ms - _ONE_DAY_MS,))
+        return done
 
 
 def _note_server(connection: Connection) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import anyio
 import pytest
+from psycopg.sql import SQL, Identifier
 from structlog.testing import capture_logs
 
 from orchestrator.testing import postgres
@@ -185,8 +186,12 @@ async def test_nodes_that_start_at_once_build_an_index_once(url: str, program: P
                 group.start_soon(start)
 
 
+@pytest.mark.parametrize(
+    ("migrations", "lock"),
+    [((EXPAND,), "ACCESS SHARE"), ((EXPAND, INDEX), "ROW EXCLUSIVE")],  # as a dump has it for an hour, and a writer
+)
 async def test_a_migration_that_has_to_wait_for_a_table_lets_the_others_go_on(
-    url: str, program: Program, monkeypatch: pytest.MonkeyPatch
+    url: str, program: Program, monkeypatch: pytest.MonkeyPatch, migrations: tuple[Migration, ...], lock: str
 ) -> None:
     monkeypatch.setattr("storage.postgres.schema._PATIENCE", "SET LOCAL lock_timeout = '50ms'")
     monkeypatch.setattr("storage.postgres.schema._TRY_AGAIN_SECONDS", 0.05)
@@ -195,7 +200,13 @@ async def test_a_migration_that_has_to_wait_for_a_table_lets_the_others_go_on(
     opened = anyio.Event()
     async with engine.open() as store:
         await store.write(imported)
-        program.knows(EXPAND)
+        with postgres.server().asked(name) as server:
+            server.execute(SQL("ALTER DATABASE {} SET lock_timeout = '50ms'").format(Identifier(name)))
+        for count in range(1, len(migrations)):
+            program.knows(*migrations[:count])
+            async with engine.open():
+                pass
+        program.knows(*migrations)
 
         async def upgrade() -> None:
             async with engine.open():
@@ -203,8 +214,8 @@ async def test_a_migration_that_has_to_wait_for_a_table_lets_the_others_go_on(
 
         with capture_logs() as logs:
             async with anyio.create_task_group() as group:
-                with postgres.server().asked(name) as dump, dump.transaction():
-                    dump.execute("LOCK TABLE orders IN ACCESS SHARE MODE")  # as a dump has it for an hour
+                with postgres.server().asked(name) as other, other.transaction():
+                    other.execute(f"LOCK TABLE orders IN {lock} MODE".encode())
                     group.start_soon(upgrade)
                     with anyio.fail_after(30):
                         while not logs:  # noqa: ASYNC110 - its log tells it
@@ -215,6 +226,7 @@ async def test_a_migration_that_has_to_wait_for_a_table_lets_the_others_go_on(
                 with anyio.fail_after(30):
                     await opened.wait()
         assert "store.migration_waits" in {each["event"] for each in logs}
+        assert await store.read(versions) == list(range(1, NEWEST + len(migrations) + 1))
 
 
 async def test_a_contract_half_is_left_while_a_node_of_the_version_before_lives(url: str, program: Program) -> None:
