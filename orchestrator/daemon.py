@@ -105,7 +105,9 @@ class Daemon:
         self._store = store
         self._here, self._drives_restored = Here.of(config.storage.engine), drives_restored
         self.feed = Feed()
-        self._feed_watch = FeedWatch(store, self._on_commit_elsewhere, replaced=self._on_another_feed)
+        self._feed_watch = FeedWatch(
+            store, self._on_commit_elsewhere, lambda: self.supervisor.has_others, replaced=self._on_another_feed
+        )
         self.metrics = metrics
         self.metrics.follow_log(lambda: output.lines_lost)
         self.supervisor = Supervisor(
@@ -120,7 +122,9 @@ class Daemon:
         )
         self.supervisor.configure(config)
         self._renewal = Renewal(lambda: self.config, self._use, self.supervisor.adopt, self.clock)
-        self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance, self._renewal.reread_delivery)
+        self.deliveries = Deliveries(
+            config.delivery, store, self.clock, self.chance, self._renewal.reread_delivery, self.supervisor.duties
+        )
         self.commands = DaemonCommands(
             store, self.supervisor, self.clock, self.chance, checkpoints, self.metrics, self.deliveries
         )
@@ -156,7 +160,8 @@ class Daemon:
     async def run(self) -> None:
         """Serves until a signal ends it."""
         await self.supervisor.join()
-        await self._watchman.measure()  # before anything new says that it is later than it was
+        if self._store.is_exclusive:  # otherwise it is a duty (`_keep_up`)
+            await self._watchman.measure()  # before anything new says that it is later than it was
         platforms = {name: shop.platform for name, shop in self.config.shops.items()}
         await settle(self._store, self._here, platforms, self.clock, self.chance, is_driven=self._drives_restored)
         self.feed.last_cursor = await self._store.read(last_cursor)
@@ -246,8 +251,7 @@ class Daemon:
         self.deliveries.restart()
 
     def _start_duties(self, group: TaskGroup) -> None:
-        group.start_soon(forget_forever, self._store, self._watchman, self._retention_ms, self._ends)
-        group.start_soon(recount, self._store)
+        group.start_soon(self.supervisor.duties.hold, "upkeep", self._keep_up)
         group.start_soon(self.activity.run)
         group.start_soon(self.inbox.run)
         group.start_soon(self.commands.jobs.run)
@@ -260,6 +264,13 @@ class Daemon:
         if self._door is not None:
             group.start_soon(self._door.keep)
         group.start_soon(measure, self.metrics, self.clock, self._store)
+
+    async def _keep_up(self, store: Store) -> None:
+        """What the store needs, by one of all nodes."""
+        watchman = self._watchman if store.is_exclusive else Watchman(store, self.clock, self._retention_ms)
+        async with anyio.create_task_group() as group:
+            group.start_soon(forget_forever, store, watchman, self._retention_ms, self._ends)
+            group.start_soon(recount, store)
 
     def _retention_ms(self) -> int:
         return self.config.retention_days * _DAY_MS

@@ -2,12 +2,13 @@
 whatever a holder writes is fenced by it, so a node that was taken for dead and lives changes nothing any more.
 
 A lease ends by the clock of the database, which all nodes share. Where only one node can have the store open (SQLite)
-it needs no end: whoever had it before is gone.
+it needs no end: whoever had it before is gone. There, what is to be done once among all nodes (`duties`) needs no lease
+at all.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from storage.errors import StaleLease
 from storage.records import Shop
@@ -18,11 +19,15 @@ LONGEST_TERM_MS: Final = 300_000
 """No lease is given for longer: one that ends later was given by a clock that has been set back since."""
 
 
-class Lease(NamedTuple):
-    """Who has a shop (None: nobody), in which epoch, and how many milliseconds that lasts unless it is renewed: less
-    than 0 when it is over, None where it has no end."""
+Table: TypeAlias = Literal["shops", "duties"]
+"""What leases are of. The names of duties: runtime/duties.py."""
 
-    shop: str
+
+class Lease(NamedTuple):
+    """Who has a shop or duty (None: nobody), in which epoch, and how many milliseconds that lasts unless it is renewed:
+    less than 0 when it is over, None where it has no end."""
+
+    name: str
     holder: str | None
     epoch: int
     left_ms: int | None
@@ -47,60 +52,82 @@ def acquire(tx: Transaction, name: str, platform: str, holder: str, term_ms: int
             (name, platform, holder),
         )
         return get_shop(tx, name)
-    now = tx.dialect.now_ms
+    if not _take(tx, "shops", name, holder, term_ms, platform=platform):
+        return None
+    return get_shop(tx, name)
+
+
+def acquire_duty(tx: Transaction, name: str, holder: str, term_ms: int) -> int | None:
+    """As `acquire`, of a duty; answers the epoch."""
+    if not _take(tx, "duties", name, holder, term_ms):
+        return None
+    epoch: int = tx.query("SELECT lease_epoch FROM duties WHERE name = ?", (name,))[0][0]
+    return epoch
+
+
+def _take(tx: Transaction, table: Table, name: str, holder: str, term_ms: int, **further: str) -> bool:
+    """`further`: columns that are set, too."""
+    now, row = tx.dialect.now_ms, {**further, "lease_holder": holder}
     taken = tx.execute(
-        f"UPDATE shops SET platform = ?, lease_holder = ?, lease_epoch = lease_epoch + 1, lease_expires_at = {now} + ?"  # noqa: S608
-        " WHERE name IN (SELECT name FROM shops WHERE name = ? AND (lease_holder IS NULL OR lease_holder = ?"
+        f"UPDATE {table} SET {''.join(f'{column} = ?, ' for column in row)} lease_epoch = lease_epoch + 1,"  # noqa: S608
+        f" lease_expires_at = {now} + ?"
+        f" WHERE name IN (SELECT name FROM {table} WHERE name = ? AND (lease_holder IS NULL OR lease_holder = ?"
         f" OR lease_expires_at IS NULL OR lease_expires_at <= {now} OR lease_expires_at > {now} + ?)"
         f"{tx.dialect.row_take})",
-        (platform, holder, term_ms, name, holder, LONGEST_TERM_MS),
+        (*row.values(), term_ms, name, holder, LONGEST_TERM_MS),
     ) or tx.execute(
-        "INSERT INTO shops (name, platform, lease_holder, lease_epoch, lease_expires_at)"  # noqa: S608
-        f" VALUES (?, ?, ?, 1, {now} + ?) ON CONFLICT (name) DO NOTHING",
-        (name, platform, holder, term_ms),
+        f"INSERT INTO {table} (name, {', '.join(row)}, lease_epoch, lease_expires_at)"  # noqa: S608
+        f" VALUES (?, {', '.join('?' * len(row))}, 1, {now} + ?) ON CONFLICT (name) DO NOTHING",
+        (name, *row.values(), term_ms),
     )
-    return get_shop(tx, name) if taken else None
+    return taken > 0
 
 
-def list_leases(tx: Transaction) -> list[Lease]:
-    """The lease of every shop that the store has ever had, by name."""
-    rows = tx.query(
-        f"SELECT name, lease_holder, lease_epoch, lease_expires_at - {tx.dialect.now_ms} FROM shops ORDER BY name"  # noqa: S608
-    )
+def list_leases(tx: Transaction, table: Table = "shops") -> list[Lease]:
+    """The lease of every shop, or duty, that the store has ever had, by name."""
+    left = f"lease_expires_at - {tx.dialect.now_ms}"
+    rows = tx.query(f"SELECT name, lease_holder, lease_epoch, {left} FROM {table} ORDER BY name")  # noqa: S608
     return [Lease(*row) for row in rows]
 
 
-def lease_of(tx: Transaction, name: str) -> Lease | None:
-    """A shop's lease; None for a shop that the store does not have yet."""
-    rows = tx.query(
-        f"SELECT name, lease_holder, lease_epoch, lease_expires_at - {tx.dialect.now_ms} FROM shops WHERE name = ?",  # noqa: S608
-        (name,),
-    )
+def lease_of(tx: Transaction, name: str, table: Table = "shops") -> Lease | None:
+    """The lease of a shop or duty; None for one that the store does not have yet."""
+    left = f"lease_expires_at - {tx.dialect.now_ms}"
+    rows = tx.query(f"SELECT name, lease_holder, lease_epoch, {left} FROM {table} WHERE name = ?", (name,))  # noqa: S608
     return Lease(*rows[0]) if rows else None
 
 
-def renew_all(tx: Transaction, holder: str, term_ms: int) -> dict[str, int]:
-    """Moves the end of every lease of a node to `term_ms` from now; answers them with their epochs. Left out is a shop
+def renew_all(tx: Transaction, holder: str, term_ms: int, table: Table = "shops") -> dict[str, int]:
+    """Moves the end of every lease of a node to `term_ms` from now; answers them with their epochs. Left out is one
     whose row another node's transaction has right now."""
     rows = tx.query(
-        f"UPDATE shops SET lease_expires_at = {tx.dialect.now_ms} + ? WHERE name IN"  # noqa: S608
-        f" (SELECT name FROM shops WHERE lease_holder = ? ORDER BY name{tx.dialect.row_take})"
+        f"UPDATE {table} SET lease_expires_at = {tx.dialect.now_ms} + ? WHERE name IN"  # noqa: S608
+        f" (SELECT name FROM {table} WHERE lease_holder = ? ORDER BY name{tx.dialect.row_take})"
         " RETURNING name, lease_epoch",
         (term_ms, holder),
     )
     return dict(rows)
 
 
-def release(tx: Transaction, name: str, epoch: int) -> None:
-    """Gives the shop up; nothing happens when somebody else has it already."""
+def release(tx: Transaction, name: str, epoch: int, table: Table = "shops") -> None:
+    """Gives a shop or duty up; nothing happens when somebody else has it already."""
     tx.execute(
-        "UPDATE shops SET lease_holder = NULL, lease_expires_at = NULL WHERE name = ? AND lease_epoch = ?",
+        f"UPDATE {table} SET lease_holder = NULL, lease_expires_at = NULL WHERE name = ? AND lease_epoch = ?",  # noqa: S608
         (name, epoch),
     )
 
 
-def fence(tx: Transaction, name: str, epoch: int) -> None:
-    """Raises StaleLease unless the shop's lease is of this epoch; it stays so until the transaction ends."""
-    found = tx.query(f"SELECT lease_epoch FROM shops WHERE name = ?{tx.dialect.row_lock}", (name,))  # noqa: S608
+def depose(tx: Transaction, name: str, table: Table) -> None:
+    """Takes a shop or duty from whoever has it: what that node writes from now on is rejected."""
+    tx.execute(
+        f"UPDATE {table} SET lease_holder = NULL, lease_expires_at = NULL, lease_epoch = lease_epoch + 1"  # noqa: S608
+        " WHERE name = ?",
+        (name,),
+    )
+
+
+def fence(tx: Transaction, name: str, epoch: int, table: Table = "shops") -> None:
+    """Raises StaleLease unless the lease is of this epoch; it stays so until the transaction ends."""
+    found = tx.query(f"SELECT lease_epoch FROM {table} WHERE name = ?{tx.dialect.row_lock}", (name,))  # noqa: S608
     if not found or found[0][0] != epoch:
         raise StaleLease(name)

@@ -31,6 +31,7 @@ _NOT_MOVED: Final = {
     "nodes",
     "server",
     "kept_tokens",
+    "duties",
 }
 _OF_A_DAEMON: Final = ("orders", "events", "shops", "targets")
 

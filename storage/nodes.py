@@ -37,12 +37,14 @@ class StoreMoving(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What a daemon says of itself: the shops of its config, and what it knows of those that it works for."""
+    """What a daemon says of itself: the shops of its config, what it knows of those that it works for, and the duties
+    that it takes its share of."""
 
     version: str
     shops: Sequence[str] = ()
     is_draining: bool = False
     facts: Mapping[str, Json] = field(default_factory=dict)
+    duties: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Node:
     is_mover: bool
     shops: frozenset[str]
     facts: Mapping[str, Json]
+    duties: frozenset[str] = frozenset()
 
 
 def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mover: bool = False) -> None:
@@ -73,7 +76,7 @@ def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mov
     now = tx.dialect.now_ms
     tx.execute(
         "INSERT INTO nodes (name, version, schema_version, started_at, seen_at, expires_at, is_draining, is_mover,"  # noqa: S608
-        f" shops, facts) VALUES (?, ?, ?, {now}, {now}, {now} + ?, ?, ?, ?, ?)"
+        f" shops, facts, duties) VALUES (?, ?, ?, {now}, {now}, {now} + ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at, expires_at = excluded.expires_at",
         (
             name,
@@ -84,6 +87,7 @@ def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mov
             int(is_mover),
             dump_json(sorted(presence.shops)),
             dump_json(dict(presence.facts)),
+            dump_json(sorted(presence.duties)),
         ),
     )
 
@@ -93,13 +97,14 @@ def beat(tx: Transaction, name: str, presence: Presence, term_ms: int) -> None:
     for dead meanwhile joins anew. Raises StoreMoving, NewerStore."""
     now = tx.dialect.now_ms
     known = tx.execute(
-        f"UPDATE nodes SET seen_at = {now}, expires_at = {now} + ?, is_draining = ?, shops = ?, facts = ?"  # noqa: S608
+        f"UPDATE nodes SET seen_at = {now}, expires_at = {now} + ?, is_draining = ?, shops = ?, facts = ?, duties = ?"  # noqa: S608
         f" WHERE name = ? AND expires_at > {now}",
         (
             term_ms,
             int(presence.is_draining),
             dump_json(sorted(presence.shops)),
             dump_json(dict(presence.facts)),
+            dump_json(sorted(presence.duties)),
             name,
         ),
     )
@@ -119,11 +124,18 @@ def leave(tx: Transaction, name: str) -> None:
 def live_nodes(tx: Transaction) -> list[Node]:
     """Every node that lives, by name."""
     rows = tx.query(
-        "SELECT name, version, started_at, seen_at, is_draining, is_mover, shops, facts FROM nodes"  # noqa: S608
+        "SELECT name, version, started_at, seen_at, is_draining, is_mover, shops, facts, duties FROM nodes"  # noqa: S608
         f" WHERE expires_at > {tx.dialect.now_ms} ORDER BY name"
     )
     return [
-        Node(*row[:4], bool(row[4]), bool(row[5]), frozenset(load_json(row[6])), load_json(row[7]))  # type: ignore[call-arg]
+        Node(
+            *row[:4],  # type: ignore[call-arg]
+            bool(row[4]),
+            bool(row[5]),
+            frozenset(load_json(row[6])),
+            load_json(row[7]),
+            frozenset(load_json(row[8])),
+        )
         for row in rows
     ]
 

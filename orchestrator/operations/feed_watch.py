@@ -37,17 +37,20 @@ def _ignored(_cursor: int) -> None:
 class FeedWatch:
     """`note` is called with what this node committed, `others` with what was committed elsewhere (some of our own may
     be among it), `replaced` with the newest cursor once another feed has taken the place of the one that was followed.
-    `run` lasts until it is cancelled, where several processes can have the store open."""
+    `has_others`: whether there is anybody to notify. `run` lasts until it is cancelled, where several processes can
+    have the store open."""
 
     def __init__(
         self,
         store: Store,
         others: Callable[[list[Published]], None],
+        has_others: Callable[[], bool] = lambda: True,
+        *,
         poll_seconds: float = POLL_SECONDS,
         replaced: Callable[[int], None] = _ignored,
     ) -> None:
         self._store, self._others, self._poll_seconds = store, others, poll_seconds
-        self._replaced = replaced
+        self._has_others, self._replaced = has_others, replaced
         self._feed: str | None = None
         self._position = 0
         self._committed, self._look = anyio.Event(), anyio.Event()
@@ -84,7 +87,8 @@ class FeedWatch:
         while True:
             await self._committed.wait()
             self._committed = anyio.Event()
-            await self._store.notify(_CHANNEL, "")
+            if self._has_others():
+                await self._store.notify(_CHANNEL, "")
             await anyio.sleep(_SPACING_SECONDS)
 
     async def _follow(self) -> None:

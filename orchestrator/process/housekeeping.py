@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -23,6 +24,7 @@ from storage.transaction import Row, Transaction
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 3600.0
+_MEASURE_SECONDS = 20.0  # with a lease's term less than `passage` takes for a jump of the clock
 _BREATH_SECONDS = 0.05  # between two pieces, so that steps never wait behind a clean-up
 _LAG_SECONDS = 1.0
 _BY_AGE = {**KEPT_MS, requests.FORGOTTEN: requests.KEPT_MS}
@@ -43,7 +45,19 @@ async def forget_forever(
             log.warning("retention.failed", detail=str(error))
         except Exception as error:  # supervised: what is kept for longer must not stop orders
             log.error("retention.failed", detail=str(error), exc_info=error)
+        await _rest(store, watchman)
+
+
+async def _rest(store: Store, watchman: Watchman) -> None:
+    """Until it is time to look again. Where another node may take over it would have to take the time since the last
+    measure for one that nobody saw pass, so that is kept short."""
+    if store.is_exclusive:
         await anyio.sleep(_EVERY_SECONDS)
+        return
+    for _ in range(int(_EVERY_SECONDS / _MEASURE_SECONDS)):
+        await anyio.sleep(_MEASURE_SECONDS)
+        with suppress(StoreError):
+            await watchman.measure()
 
 
 async def forget(store: Store, before_ms: int, duties: Sequence[retention.Duty] = retention.DUTIES) -> int:

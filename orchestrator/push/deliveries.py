@@ -1,4 +1,8 @@
-"""All receivers of the config: a pusher each, kept alive, exchanged when the config changes, operated by people."""
+"""All receivers of the config: a pusher each, kept alive, exchanged when the config changes, operated by people.
+
+Of several nodes one pushes to each receiver: that is a duty (runtime/duties.py), and what a pusher writes is fenced by
+its lease. People operate receivers at any node; what they write reaches the pusher by a notice.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,11 @@ from orchestrator.push.by_hand import send_again, send_test
 from orchestrator.push.envelope import Endpoint, endpoints_of
 from orchestrator.push.pusher import EndpointPusher
 from orchestrator.push.sender import PushContext
+from orchestrator.runtime.duties import Duties
 from storage.attempts import KeptAttempt
 from storage.deliveries import hurry_parked, pause_delivery, replay
-from storage.errors import StoreError, StoreUnavailable
+from storage.errors import StaleLease, StoreError, StoreUnavailable
+from storage.leases import depose
 from storage.store import Store
 from storage.transaction import Published, Transaction
 
@@ -28,6 +34,8 @@ _FIRST_WAIT_SECONDS = 1.0
 _ROUND_SECONDS = 5.0  # after that a round begins no further call and waits for none, so that no slow order delays it
 _RESTART_SECONDS = 5.0
 
+
+_CHANNEL = "push"
 
 Reread = Callable[[], Awaitable[DeliverySettings | None]]
 """Awaited when a receiver refuses our signature: the settings with another secret, None without."""
@@ -53,7 +61,8 @@ class _Replay:
 
 
 class Deliveries:
-    """Pushes events out. `run` lasts until it is cancelled; everything else may be called meanwhile."""
+    """Pushes events out. `run` lasts until it is cancelled; everything else may be called meanwhile. `duties`: None
+    where no other node can push."""
 
     def __init__(
         self,
@@ -62,6 +71,7 @@ class Deliveries:
         clock: Clock,
         chance: Chance,
         reread: Reread = nothing_changed,
+        duties: Duties | None = None,
         *,
         first_wait_seconds: float = _FIRST_WAIT_SECONDS,
         round_seconds: float = _ROUND_SECONDS,
@@ -69,7 +79,8 @@ class Deliveries:
         self._store, self._clock, self._chance = store, clock, chance
         self._waits = (first_wait_seconds, round_seconds)
         self._settings = settings
-        self._pushers: tuple[EndpointPusher, ...] = ()
+        self._pushers: tuple[EndpointPusher, ...] = ()  # those that run on this node
+        self._duties = duties
         self._changed = anyio.Event()
         self._replays: deque[_Replay] = deque()
         self._reread = reread
@@ -124,16 +135,21 @@ class Deliveries:
             return False
         if await self._store.write(unit):
             log.info("delivery.switched", name=name, paused=is_paused)
-        self._wake_now(name)
+        await self._wake_now(name)
         return True
 
-    def _wake_now(self, name: str) -> None:
+    async def _wake_now(self, name: str) -> None:
+        """Wakes the pusher to a receiver, on this node or another."""
         for pusher in self._pushers:
             if pusher.endpoint.name == name:
                 pusher.wake_now()
+                return
+        if not self._store.is_exclusive:
+            await self._store.notify(_CHANNEL, name)
 
     async def send(self, name: str, cursor: int) -> KeptAttempt | None:
-        """Sends an event once more to a receiver of the config; None: it has yet to arrive, and is due now.
+        """Sends an event once more to a receiver of the config; None: it has yet to arrive, and is due now. Where
+        another node pushes, its last round may not be written down yet.
 
         Raises Refused `event-not-found`, StoreError."""
 
@@ -142,7 +158,7 @@ class Deliveries:
 
         sent = await send_again(self._endpoint(name), self._context(), cursor, is_past)
         if sent is None:
-            self._wake_now(name)
+            await self._wake_now(name)
         return sent
 
     async def test(self, name: str) -> KeptAttempt:
@@ -152,12 +168,27 @@ class Deliveries:
     async def replay(self, name: str, cursor: int) -> None:
         """Sends a receiver of the config again what lies above `cursor`, in order; one that has not come so far goes
         on where it is. Raises StoreError."""
+        if self._duties is not None and not self._store.is_exclusive:
+            await self._replay_anywhere(self._duties, self._endpoint(name), cursor)
+            return
         wanted = _Replay(self._endpoint(name), cursor)
         self._replays.append(wanted)
         self._changed.set()
         await wanted.done.wait()
         if wanted.error is not None:
             raise wanted.error
+
+    async def _replay_anywhere(self, duties: Duties, endpoint: Endpoint, cursor: int) -> None:
+        """Whichever node pushes loses its duty with what sets the cursor back: it would move its own on over what is to
+        be sent again. Whoever takes the duty then begins at the new one."""
+
+        def unit(tx: Transaction) -> None:
+            depose(tx, _duty_of(endpoint), "duties")
+            replay(tx, endpoint.name, cursor)
+
+        await self._store.write(unit)
+        log.info("delivery.replayed", name=endpoint.name, cursor=cursor)
+        await duties.notify()
 
     def _endpoint(self, name: str) -> Endpoint:
         return next(endpoint for endpoint in self.endpoints if endpoint.name == name)
@@ -171,15 +202,42 @@ class Deliveries:
                 wanted.end(StoreUnavailable("the daemon stopped before the replay began"))
 
     async def _run(self) -> None:
+        if not self._store.is_exclusive:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._listen)
+                group.start_soon(self._push_all)
+            return
+        await self._push_all()
+
+    async def _listen(self) -> None:
+        async with self._store.listen(_CHANNEL) as notices:
+            async for name in notices:
+                for pusher in self._pushers:
+                    if pusher.endpoint.name == name:
+                        pusher.wake_now()
+
+    async def _push_all(self) -> None:
         while True:
             self._changed = anyio.Event()
             await self._rewind()
-            self._pushers = tuple(self._pusher(endpoint) for endpoint in self.endpoints)
             async with anyio.create_task_group() as group:
-                for pusher in self._pushers:
-                    group.start_soon(_keep, pusher)
+                for endpoint in self.endpoints:
+                    group.start_soon(self._push, endpoint)
                 await self._changed.wait()
                 group.cancel_scope.cancel()
+
+    async def _push(self, endpoint: Endpoint) -> None:
+        """Pushes to a receiver, whenever that is this node's duty."""
+
+        async def work(store: Store) -> None:
+            pusher = EndpointPusher(endpoint, self._context(store))
+            self._pushers = (*self._pushers, pusher)
+            try:
+                await _keep(pusher)
+            finally:
+                self._pushers = tuple(each for each in self._pushers if each is not pusher)
+
+        await (work(self._store) if self._duties is None else self._duties.hold(_duty_of(endpoint), work))
 
     async def _rewind(self) -> None:
         """Sets cursors back. No pusher runs meanwhile: one would move its own on over what is to be sent again."""
@@ -194,19 +252,23 @@ class Deliveries:
                 wanted.end()
             self._replays.popleft()
 
-    def _context(self) -> PushContext:
+    def _context(self, store: Store | None = None) -> PushContext:
         assert self._settings is not None
-        return PushContext(self._settings, self._store, self._clock, self._chance, *self._waits, self._reread_secret)
+        store = self._store if store is None else store
+        return PushContext(self._settings, store, self._clock, self._chance, *self._waits, self._reread_secret)
 
-    def _pusher(self, endpoint: Endpoint) -> EndpointPusher:
-        return EndpointPusher(endpoint, self._context())
+
+def _duty_of(endpoint: Endpoint) -> str:
+    return f"push:{endpoint.name}"
 
 
 async def _keep(pusher: EndpointPusher) -> None:
-    """Restarts a pusher whenever it fails."""
+    """Restarts a pusher whenever it fails. Raises StaleLease when another node pushes by now."""
     while True:
         try:
             await pusher.run()
+        except StaleLease:
+            raise
         except StoreError as error:
             log.error("delivery.stopped", name=pusher.endpoint.name, detail=str(error))
         except Exception as error:  # supervised: a failing receiver stops no other

@@ -22,9 +22,8 @@ from orchestrator.clock import Clock, rfc3339
 from orchestrator.decisions.leasing import Member, spread
 from orchestrator.runtime.membership import Membership
 from storage.errors import StaleLease
-from storage.leases import Lease, acquire, lease_of, list_leases, release, renew_all
+from storage.leases import Lease, Table, acquire, acquire_duty, lease_of, list_leases, release, renew_all
 from storage.nodes import Node
-from storage.records import Shop
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -48,10 +47,10 @@ class Hold:
 
 
 class Leases:
-    """The leases of one node."""
+    """The leases of one node, of shops or of duties."""
 
-    def __init__(self, store: Store, membership: Membership, clock: Clock) -> None:
-        self._store, self._membership, self._clock = store, membership, clock
+    def __init__(self, store: Store, membership: Membership, clock: Clock, table: Table = "shops") -> None:
+        self._store, self._membership, self._clock, self._table = store, membership, clock, table
         self._node, self._term_ms = membership.name, membership.term_ms
         self._held: dict[str, Hold] = {}
         self._meant: set[str] = set()  # shops that this node may take
@@ -69,22 +68,40 @@ class Leases:
 
     async def acquire(self, name: str, platform: str, first: Callable[[Transaction], T]) -> tuple[Hold, T] | None:
         """Takes a shop, and does `first` in the same transaction; None when another node has it."""
-        began = self._clock.monotonic()
         term_ms = None if self._store.is_exclusive else self._term_ms
 
-        def unit(tx: Transaction) -> tuple[Shop, T, str | None] | None:
-            was = lease_of(tx, name)
+        def take(tx: Transaction) -> tuple[int, T] | None:
             shop = acquire(tx, name, platform, self._node, term_ms)
-            return None if shop is None else (shop, first(tx), None if was is None else was.holder)
+            return None if shop is None else (shop.lease_epoch, first(tx))
+
+        return await self._acquire(name, take)
+
+    async def acquire_duty(self, name: str) -> Hold | None:
+        """Takes a duty; None when another node has it."""
+
+        def take(tx: Transaction) -> tuple[int, None] | None:
+            epoch = acquire_duty(tx, name, self._node, self._term_ms)
+            return None if epoch is None else (epoch, None)
+
+        acquired = await self._acquire(name, take)
+        return None if acquired is None else acquired[0]
+
+    async def _acquire(self, name: str, take: Callable[[Transaction], tuple[int, T] | None]) -> tuple[Hold, T] | None:
+        began = self._clock.monotonic()
+
+        def unit(tx: Transaction) -> tuple[tuple[int, T], str | None] | None:
+            was = lease_of(tx, name, self._table)
+            taken = take(tx)
+            return None if taken is None else (taken, None if was is None else was.holder)
 
         found = await self._store.write(unit)
         self._meant.discard(name)
         if found is None:
             self._membership.beat_in(_AGAIN_SECONDS)
             return None
-        shop, done, before = found
-        good_until = None if term_ms is None else began + term_ms / 1000
-        hold = self._held[name] = Hold(name, shop.lease_epoch, None if before == self._node else before, good_until)
+        (epoch, done), before = found
+        good_until = None if self._store.is_exclusive else began + self._term_ms / 1000
+        hold = self._held[name] = Hold(name, epoch, None if before == self._node else before, good_until)
         return hold, done
 
     async def log_wait(self, name: str) -> None:
@@ -115,7 +132,7 @@ class Leases:
     async def release(self, hold: Hold) -> None:
         """Releases a shop, and notifies the nodes that wait for it. Raises StoreUnavailable."""
         self._forget(hold)
-        await self._store.write(lambda tx: release(tx, hold.name, hold.epoch))
+        await self._store.write(lambda tx: release(tx, hold.name, hold.epoch, self._table))
         await self._membership.notify()
 
     def retake(self, hold: Hold) -> None:
@@ -126,19 +143,23 @@ class Leases:
 
     def renew(self, tx: Transaction, nodes: Sequence[Node]) -> Callable[[float], None]:
         """As `Renewed.renew`."""
-        renewed = renew_all(tx, self._node, self._term_ms)
-        return partial(self._plan, nodes, renewed, list_leases(tx))
+        renewed = renew_all(tx, self._node, self._term_ms, self._table)
+        return partial(self._plan, nodes, renewed, list_leases(tx, self._table))
 
     def _plan(self, nodes: Sequence[Node], renewed: dict[str, int], leases: Sequence[Lease], began: float) -> None:
         """Takes over what a heartbeat that began at `began` found."""
-        known = {lease.shop: lease for lease in leases}
+        known = {lease.name: lease for lease in leases}
         for hold in list(self._held.values()):
             lease = known.get(hold.name)
-            if lease is None or lease.epoch > hold.epoch or (lease.epoch == hold.epoch and lease.holder != self._node):
+            if lease is None:
+                continue  # what was found was there before the first lease of this name
+            if lease.epoch > hold.epoch or (lease.epoch == hold.epoch and lease.holder != self._node):
                 hold.lost.set()
             elif renewed.get(hold.name) == hold.epoch:  # else another transaction had its row
                 hold.good_until = began + self._term_ms / 1000
-        members = [Member(node.name, node.shops, node.is_draining) for node in nodes]
+        members = [
+            Member(node.name, node.shops if self._table == "shops" else node.duties, node.is_draining) for node in nodes
+        ]
         shops = {shop for member in members for shop in member.shops}
         holders = {shop: known[shop].holder if shop in known and not known[shop].is_over else None for shop in shops}
         plan = spread(members, holders)

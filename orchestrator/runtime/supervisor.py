@@ -30,6 +30,7 @@ from orchestrator.runtime.accounts import keep_account, log_account_change
 from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.runtime.departures import Departures
 from orchestrator.runtime.driver import ShopServices
+from orchestrator.runtime.duties import Duties
 from orchestrator.runtime.leases import Hold, Leases
 from orchestrator.runtime.membership import TERM_SECONDS, Membership
 from orchestrator.runtime.renewal import renewing
@@ -85,6 +86,8 @@ class Supervisor:
         self._store = store
         self._membership = Membership(store, node, clock, self._presence, lease_seconds)
         self._leases = Leases(store, self._membership, clock)
+        self.duties = Duties(store, self._membership, clock)
+        """What is done once among all nodes."""
         self._departures = Departures(store, clock, node, self._identities)
         self._due = DueWakeups(store, clock)
         self._walk_turns, self._short_turns = WalkTurns(), short_turns()
@@ -93,7 +96,7 @@ class Supervisor:
         self._entries: dict[str, _Entry] = {}
         self._group: TaskGroup | None = None
         self._worked_for: set[str] = set()
-        self._duties = anyio.CancelScope()  # what runs beside the shops, until they have drained
+        self._beside = anyio.CancelScope()  # what runs beside the shops, until they have drained
         self._state_directory: Path | None = None
         self._token_rows: SealedRows | None = None
         self._restored_at: int | None = None
@@ -121,6 +124,11 @@ class Supervisor:
         entries = dict(self._entries)  # those of now, whatever a reload says meanwhile
         return ShopsFacts(entries, lambda name: _facts(name, entries[name]))
 
+    @property
+    def has_others(self) -> bool:
+        """Whether other nodes live, as far as this one knows; a new one makes itself known at once."""
+        return len(self._membership.nodes) > 1
+
     async def wake(self, shop: str) -> None:
         """Wakes the worker of a shop in which something may be due, on this node or another."""
         await self._due.wake(shop, is_ours=self.worker(shop) is not None)
@@ -145,7 +153,7 @@ class Supervisor:
         self._token_rows = config.storage.sealed_rows
         await self.join()
         await self._departures.note()
-        group.start_soon(self._run_duties)
+        group.start_soon(self._run_beside)
         for entry in self._entries.values():
             group.start_soon(self._keep, entry)
         for entry in list(self._entries.values()):
@@ -182,8 +190,8 @@ class Supervisor:
             await self._entries[name].started.wait()
         log.info("config.reloaded", added=changes.added, removed=changes.removed, changed=changed)
 
-    async def _run_duties(self) -> None:
-        with self._duties:
+    async def _run_beside(self) -> None:
+        with self._beside:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._membership.run)
                 group.start_soon(self._departures.run)
@@ -198,7 +206,7 @@ class Supervisor:
         async with anyio.create_task_group() as group:
             for entry in self._entries.values():
                 group.start_soon(self._stop, entry, seconds)
-        self._duties.cancel()
+        self._beside.cancel()
         with anyio.move_on_after(_LAST_WRITE_SECONDS):
             await self._membership.leave()
 
@@ -208,7 +216,7 @@ class Supervisor:
 
     def _presence(self) -> Presence:
         """What this node says of itself to the others."""
-        return Presence(__version__, tuple(self._entries), self.is_draining)
+        return Presence(__version__, tuple(self._entries), self.is_draining, duties=tuple(self.duties.names))
 
     def _add(self, shop: ShopConfig) -> None:
         assert self._group is not None

@@ -50,7 +50,7 @@ class Node:
     def __init__(self, store: Store, commits: Commits, poll_seconds: float) -> None:
         self.store, self.feed = store, Feed()
         self.of_others: list[Published] = []
-        self.watch = FeedWatch(store, self._elsewhere, poll_seconds, self.feed.restart)
+        self.watch = FeedWatch(store, self._elsewhere, poll_seconds=poll_seconds, replaced=self.feed.restart)
         self.queries = Queries(store, Facts(), self.feed, Clock())
         commits.follow(self.feed.publish)
         commits.follow(self.watch.note)

@@ -161,7 +161,7 @@ async def dispatching(
     clock, chance = Clock(), Chance(random.Random(1))
     commits = Commits()
     async with open_store(store_url(folder), clock.now_ms(), on_commit=commits) as store:
-        deliveries = Deliveries(chosen, store, clock, chance, reread, **({"first_wait_seconds": 0.01} | waits))
+        deliveries = Deliveries(chosen, store, clock, chance, reread, None, **({"first_wait_seconds": 0.01} | waits))
         commits.follow(deliveries.wake)
         async with anyio.create_task_group() as group:
             group.start_soon(deliveries.run)

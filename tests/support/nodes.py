@@ -93,7 +93,7 @@ class Node:
         self._poll_seconds = poll_seconds
         chance, points, self.metrics = Chance(random.Random(number)), Checkpoints(), Metrics()
         self.feed = Feed()
-        self.watch = FeedWatch(store, self._elsewhere, poll_seconds)
+        self.watch = FeedWatch(store, self._elsewhere, poll_seconds=poll_seconds)
         self.supervisor = Supervisor(store, self.name, clock, chance, points, self.metrics)
         self.commands = DaemonCommands(store, self.supervisor, clock, chance, points, self.metrics)
         self.processing = anyio.CancelScope()  # of webhooks

@@ -66,7 +66,7 @@ async def test_all_leases_of_a_node_are_renewed_at_once_and_no_others(engine: En
         await taken(store, "c", LONGEST_TERM_MS, "xs")
         renewed = await store.write(lambda tx: renew_all(tx, "a", LONGEST_TERM_MS))
         assert renewed == {"acme": epochs["acme"]}, "another node has the other shop by now"
-        found = {each.shop: (each.holder, each.is_over) for each in await store.read(list_leases)}
+        found = {each.name: (each.holder, each.is_over) for each in await store.read(list_leases)}
         assert found == {"acme": ("a", False), "shopy": ("b", True), "xs": ("c", False)}
         assert await asked(store, "c") is None
 
