@@ -129,3 +129,57 @@ def test_prometheus_reads_the_rules_and_the_dashboards_queries(tmp_path: Path) -
     for path in (DEPLOY / "alerts.yml", queries):
         done = subprocess.run([promtool, "check", "rules", path], check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+OF_EACH_NODE = {"fulfilld_shop_held", "fulfilld_rate_limit_remaining"}
+"""What the node that works for a shop knows, and others show as 0 or not at all."""
+PAGE = (DEPLOY.parent / "docs" / "metrics.md").read_text("utf-8")
+OF_THE_STORE = set(re.findall(r"^\| `(fulfilld_\w+)` \| gauge \|.*\(\*store\*\)", PAGE, re.MULTILINE)) | OF_EACH_NODE
+RULES = re.findall(r"^ +expr: (?:>-\n)?(.*)$", ALERTS, re.MULTILINE)
+
+
+@pytest.mark.parametrize("query", [*RULES, *EXPRESSIONS])
+def test_what_every_node_shows_is_counted_once(query: str) -> None:
+    """Several nodes show the same store: their highest is taken before anything is summed."""
+    assert OF_THE_STORE
+    left = query.partition(" unless ")[0]  # beyond it only that there is one counts
+    for name in OF_THE_STORE & set(re.findall(r"\bfulfilld_[a-z_]+", left)):
+        aggregated = re.findall(rf"max (?:without \(instance, pod\)|by \(instance\)) \({name}\b", left)
+        assert len(aggregated) == len(re.findall(rf"\b{name}\b", left)), query
+
+
+TWO_NODES = """
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: 'fulfilld_shop_held{{shop="acme", instance="a"}}', values: "1x60"}}
+      - {{series: 'fulfilld_shop_held{{shop="acme", instance="b"}}', values: "0x60"}}
+      - {{series: 'fulfilld_shop_held{{shop="xs", instance="a"}}', values: "0x60"}}
+      - {{series: 'fulfilld_shop_held{{shop="xs", instance="b"}}', values: "0x60"}}
+      - {{series: 'fulfilld_orders{{shop="acme", situation="blocked", instance="a"}}', values: "3x60"}}
+      - {{series: 'fulfilld_orders{{shop="acme", situation="blocked", instance="b"}}', values: "3x60"}}
+    alert_rule_test:
+      - eval_time: 30m
+        alertname: FulfilldShopNotHeld
+        exp_alerts:
+          - exp_labels: {{severity: page, shop: xs}}
+            exp_annotations:
+              summary: "nobody works for xs"
+              description: "Its worker ends again and again; the log says why. A full disk is the likeliest reason."
+      - eval_time: 30m
+        alertname: FulfilldOrdersBlocked
+        exp_alerts:
+          - exp_labels: {{severity: ticket, shop: acme, situation: blocked}}
+            exp_annotations: {{summary: "3 orders of acme wait for a person"}}
+"""
+
+
+def test_a_shop_that_one_of_two_nodes_has_is_worked_for_and_its_orders_count_once(tmp_path: Path) -> None:
+    if (promtool := shutil.which("promtool")) is None:
+        skip("there is no promtool", "apt-get install prometheus")
+    cases = tmp_path / "two.yml"
+    cases.write_text(TWO_NODES.format(rules=DEPLOY / "alerts.yml"))
+    done = subprocess.run([promtool, "test", "rules", cases], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
