@@ -24,6 +24,7 @@ from orchestrator import __version__
 from orchestrator.api.app import build_app
 from orchestrator.api.monitoring import build_monitoring, place_of
 from orchestrator.api.server import Door, ServeError, serving
+from orchestrator.api.session import Sessions
 from orchestrator.checkpoints import CheckpointError, Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, ShopConfig, diff, load
@@ -32,6 +33,7 @@ from orchestrator.intake.listener import ListenError, listening
 from orchestrator.intake.receiver import Reception, build_receiver, place_of_webhooks
 from orchestrator.intake.subscriptions import SubscriptionWatch
 from orchestrator.metrics import Metrics
+from orchestrator.operations.browser_sessions import BrowserSessions
 from orchestrator.operations.commands import DaemonCommands
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.feed_watch import FeedWatch
@@ -166,7 +168,8 @@ class Daemon:
         await settle(self._store, self._here, platforms, self.clock, self.chance, is_driven=self._drives_restored)
         self.feed.last_cursor = await self._store.read(last_cursor)
         self._feed_watch.begin(self.feed.last_cursor)
-        app = build_app(self.queries, self.commands, self, self.feed, self.metrics, self.clock)
+        sessions = Sessions(self.clock, None if self._store.is_exclusive else BrowserSessions(self._store, self.clock))
+        app = build_app(self.queries, self.commands, self, self.feed, self.metrics, self.clock, sessions)
         api = self.config.api
         async with (
             anyio.create_task_group() as group,
@@ -177,6 +180,7 @@ class Daemon:
             self._door = served.door
             group.start_soon(self._end_when_lost)
             group.start_soon(self._feed_watch.run)
+            group.start_soon(sessions.run)
             group.start_soon(self.commands.requests.run)
             async with anyio.create_task_group() as shops:
                 await self.supervisor.start(shops, self.config)

@@ -32,6 +32,7 @@ _NOT_MOVED: Final = {
     "server",
     "kept_tokens",
     "duties",
+    "sessions",
 }
 _OF_A_DAEMON: Final = ("orders", "events", "shops", "targets")
 

@@ -28,12 +28,19 @@ LARGEST_BODY_BYTES: Final = 1024 * 1024
 
 
 def build_app(
-    queries: Queries, commands: Commands, node: NodeFacts, feed: Feed, metrics: Metrics, clock: Clock
+    queries: Queries,
+    commands: Commands,
+    node: NodeFacts,
+    feed: Feed,
+    metrics: Metrics,
+    clock: Clock,
+    sessions: Sessions | None = None,
 ) -> web.Application:
-    """The API as an application; `server.serving` puts it on its socket."""
+    """The API as an application; `server.serving` puts it on its socket. `sessions`: of browsers, None for those in
+    memory alone."""
     app = web.Application(middlewares=[supervised(check_access)], client_max_size=LARGEST_BODY_BYTES)
     app[SERVICES] = Services(queries, commands, node, feed, metrics, clock)
-    app[SESSIONS] = Sessions(clock)
+    app[SESSIONS] = sessions or Sessions(clock)
     app[LOGIN_ATTEMPTS] = LoginAttempts(clock)
     for route in ROUTES:
         # any segment will do: an id may have braces, which aiohttp's own pattern does not take

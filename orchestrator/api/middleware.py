@@ -11,6 +11,7 @@ from orchestrator.api.origin import check_origin
 from orchestrator.api.problems import Problem, problem_of
 from orchestrator.api.reading import check_encoding
 from orchestrator.api.services import SERVICES
+from orchestrator.api.session import SESSIONS
 
 _UNMATCHED = "unmatched"
 
@@ -25,6 +26,8 @@ def supervised(check_access: Callable[[web.Request], None]) -> Middleware:
         response: web.StreamResponse
         try:
             check_origin(request)  # first: no foreign page may have the browser ask a person for the token
+            if (sessions := request.app.get(SESSIONS)) is not None:
+                await sessions.learn(request)
             check_access(request)
             check_encoding(request)
             response = await handler(request)

@@ -4,6 +4,8 @@ A browser cannot keep the token itself without every script of the page being ab
 cookie that scripts cannot read (HttpOnly) and that no other site's page can have sent (SameSite=Strict), and a second
 secret, the CSRF token, that only the page can read: what changes anything needs both. Neither is the token of the
 config, so that a session that leaks ends by itself. Sessions are kept in memory alone: a restart ends all of them.
+Where other nodes may share the store a load balancer may send a page's calls to any of them, so sessions are kept in
+the store, by the digest of the cookie; each node looks now and then whether those that it knows have been ended.
 
 Cookies know no ports: every server of one host name gets those of all others there. The cookie has the port in its
 name, so that two daemons behind two forwarded ports do not end each other's sessions.
@@ -14,17 +16,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
+import anyio
 from aiohttp import web
 
 from orchestrator.clock import Clock, rfc3339
 from orchestrator.operations.documents import Session as Document
+from storage.errors import StoreError
+from storage.sessions import KeptSession
 
 SESSION_SECONDS: Final = 12 * 3600
 """How long a login lasts."""
 CSRF_HEADER: Final = "X-CSRF-Token"
+LOOK_SECONDS: Final = 5.0
+"""How soon a session that was ended at another node has ended here."""
 _MOST = 64
 READING: Final = ("GET", "HEAD")
 """Methods that change nothing."""
@@ -39,22 +48,46 @@ class Session:
     ends_ms: int
 
 
+class SharedSessions(Protocol):
+    """What all nodes know. Every method raises StoreUnavailable."""
+
+    async def keep(self, session: KeptSession, most: int) -> None:
+        """Keeps a session; there are at most `most`, the oldest give way."""
+        ...
+
+    async def known(self, digests: Sequence[str]) -> Mapping[str, KeptSession]:
+        """Those of the sessions that have not been ended, by digest."""
+        ...
+
+    async def forget(self, digest: str) -> None:
+        """Ends a session on every node."""
+        ...
+
+
 class Sessions:
-    """The browsers that are logged in: at most 64, the oldest gives way."""
+    """The browsers that are logged in: at most 64, the oldest gives way. `shared`: None where there is no other node.
+    `run` lasts until it is cancelled."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._by_digest: dict[bytes, Session] = {}
+    def __init__(self, clock: Clock, shared: SharedSessions | None = None) -> None:
+        self._clock, self._shared = clock, shared
+        self._by_digest: dict[str, Session] = {}
 
-    def begin(self) -> tuple[str, Session]:
-        """Begins one; the secret goes into the cookie and is kept nowhere."""
-        self._drop_ended()
-        while len(self._by_digest) >= _MOST:
-            del self._by_digest[next(iter(self._by_digest))]
+    async def begin(self) -> tuple[str, Session]:
+        """Begins one; the secret goes into the cookie and is kept nowhere. Raises StoreUnavailable."""
         secret = secrets.token_urlsafe(32)
         session = Session(secrets.token_urlsafe(32), self._clock.now_ms() + SESSION_SECONDS * 1000)
-        self._by_digest[_digest(secret)] = session
+        if self._shared is not None:
+            await self._shared.keep(KeptSession(_digest(secret), session.csrf, session.ends_ms), _MOST)
+        self._add(_digest(secret), session)
         return secret, session
+
+    async def learn(self, request: web.Request) -> None:
+        """Looks whether another node knows the request's session, if this one does not. Raises StoreUnavailable."""
+        if self._shared is None or (secret := request.cookies.get(cookie_name(request))) is None:
+            return
+        digest = _digest(secret)
+        if digest not in self._by_digest and (found := (await self._shared.known([digest])).get(digest)) is not None:
+            self._add(digest, Session(found.csrf, found.ends_at))
 
     def of(self, request: web.Request) -> Session | None:
         """The session whose cookie the request brings, None when there is none or it has ended."""
@@ -62,14 +95,30 @@ class Sessions:
         session = None if secret is None else self._by_digest.get(_digest(secret))
         return session if session is not None and session.ends_ms > self._clock.now_ms() else None
 
-    def end(self, request: web.Request) -> None:
-        """Ends the request's session, if it has one."""
+    async def end(self, request: web.Request) -> None:
+        """Ends the request's session, if it has one. Raises StoreUnavailable."""
         if (secret := request.cookies.get(cookie_name(request))) is not None:
-            self._by_digest.pop(_digest(secret), None)
+            known = self._by_digest.pop(_digest(secret), None)
+            if known is not None and self._shared is not None:
+                await self._shared.forget(_digest(secret))
 
-    def _drop_ended(self) -> None:
+    async def run(self) -> None:
+        """Forgets soon what another node has ended; returns at once where there is none."""
+        while self._shared is not None:
+            await anyio.sleep(LOOK_SECONDS)
+            if digests := list(self._by_digest):
+                with suppress(StoreError):  # what is known stays known until that is sure
+                    known = await self._shared.known(digests)
+                    for digest in digests:
+                        if digest not in known:
+                            self._by_digest.pop(digest, None)
+
+    def _add(self, digest: str, session: Session) -> None:
         now = self._clock.now_ms()
         self._by_digest = {key: each for key, each in self._by_digest.items() if each.ends_ms > now}
+        while len(self._by_digest) >= _MOST:
+            del self._by_digest[next(iter(self._by_digest))]
+        self._by_digest[digest] = session
 
 
 SESSIONS: Final = web.AppKey("sessions", Sessions)
@@ -117,6 +166,6 @@ def _is_encrypted(request: web.Request) -> bool:
     return request.headers.get("Origin", "").startswith("https://")
 
 
-def _digest(secret: str) -> bytes:
+def _digest(secret: str) -> str:
     """What is looked up in place of a secret, so that the time it takes says nothing about it."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

@@ -99,7 +99,7 @@ class Page:
         if self._code is None or not hmac.compare_digest(given, self._code.encode()):
             return page_answer(401)
         self._code = None
-        secret, _ = self._sessions.begin()
+        secret, _ = await self._sessions.begin()
         response = web.Response(status=303, headers={"Location": "/", "Cache-Control": "no-store"})
         set_cookie(request, response, secret)
         return response
@@ -112,7 +112,7 @@ class Page:
 
     async def _log_out(self, request: web.Request) -> web.StreamResponse:
         self._admit(request)
-        self._sessions.end(request)
+        await self._sessions.end(request)
         response = answer(Document(access="none", csrf=None, expires_at=None))
         clear_cookie(request, response)
         return response

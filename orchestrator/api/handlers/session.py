@@ -31,8 +31,8 @@ async def log_in(call: Call[Query]) -> web.StreamResponse:
         return _kept_nowhere(answer(_OPEN))
     _check_attempt(call.request, offered)
     sessions = call.request.app[SESSIONS]
-    sessions.end(call.request)  # the cookie of the one before is about to be replaced: nobody could end it then
-    secret, session = sessions.begin()
+    await sessions.end(call.request)  # the cookie of the one before is about to be replaced: nobody could end it then
+    secret, session = await sessions.begin()
     response = answer(document(session))
     set_cookie(call.request, response, secret)
     return _kept_nowhere(response)
@@ -61,7 +61,7 @@ async def read_session(call: Call[Query]) -> web.StreamResponse:
 
 async def log_out(call: Call[Query]) -> web.StreamResponse:
     """Ends the browser's session."""
-    call.request.app[SESSIONS].end(call.request)
+    await call.request.app[SESSIONS].end(call.request)
     response = answer(_OPEN if is_local(call.request) else _NONE)
     clear_cookie(call.request, response)
     return _kept_nowhere(response)
