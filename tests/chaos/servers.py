@@ -18,6 +18,8 @@ from storage.postgres.connection import PostgresTransaction
 from tests.support.ways import Way, serving, to_socket
 
 LEASE_SECONDS: Final = 2
+SECRET_KEY: Final = "chaos-key-4f1c9d2e8b7a6053c1e2f3a4b5c6d7e8"
+"""What platforms' tokens are encrypted with in the database."""
 _DATABASE: Final = "t0"
 _AUDIT: Final = """
 CREATE SCHEMA audit;
@@ -61,7 +63,8 @@ class Servers:
     def storage(self, node: int) -> dict[str, Any]:
         """The section `storage` of a node's config."""
         hosts = ",".join(f"127.0.0.1:{way.port}" for way in self.ways[node])
-        return {"url": f"postgresql://fulfilld@{hosts}/{_DATABASE}", "lease_seconds": LEASE_SECONDS}
+        url = f"postgresql://fulfilld@{hosts}/{_DATABASE}"
+        return {"url": url, "lease_seconds": LEASE_SECONDS, "secret_key": SECRET_KEY}
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """What the server answers that is written to."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.sandbox.ledger import Call
 from orchestrator.sandbox.server import Sandbox
-from tests.chaos.servers import Servers
+from tests.chaos.servers import SECRET_KEY, Servers
 from tests.chaos.settings import Settings
 from tests.chaos.stepped import Offset
 from tests.push.erp import SECRET, Erp
@@ -108,7 +108,7 @@ class World:
     """What people did to orders, at the platforms and with `skip`."""
     garbage: set[Ref] = field(default_factory=set)
     """Orders with unreadable payloads."""
-    secrets: set[str] = field(default_factory=lambda: {SECRET})
+    secrets: set[str] = field(default_factory=lambda: {SECRET, SECRET_KEY})
     """Everything that must show nowhere."""
     deaths: list[tuple[int, int]] = field(default_factory=list)
     """Processes that were killed or frozen for long by chance, and when (Unix milliseconds)."""
