@@ -41,6 +41,7 @@ _COUNTED: Final = 200
 """Orders of the turn in which statements are counted."""
 _GROUPS: Final = Path("/sys/fs/cgroup/cpu")
 _PERIOD_US: Final = 10_000
+_IDLE_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,9 @@ _COUNTS: Final = (
 async def turn(scene: Scene, running: list[Daemon], part: list[tuple[str, str]]) -> dict[str, Any]:
     """Drives these orders to their end. Everything of it but its speed, which the sandbox has seen."""
     pids = [node.pid for node in running]
+    idle = await _idle(scene, pids)
     before = [await settled(pid) for pid in pids]
     database, platform, (wal, commits, _) = cpu_of(scene.server), cpu_of(scene.platform.pid), scene.ask(_COUNTS)
-    began = time.monotonic()
     async with running[0].api() as api:
         await api.submit([{"shop": shop, "order": id_, "state": "delivered"} for shop, id_ in part])
     with anyio.fail_after(_PATIENCE_SECONDS):
@@ -164,7 +165,7 @@ async def turn(scene: Scene, running: list[Daemon], part: list[tuple[str, str]])
     wal_after, commits_after, connections = scene.ask(_COUNTS)
     count = 4 * len(part)
     return {
-        "seconds": round(time.monotonic() - began, 2),
+        "idle_ms": idle,
         "node_us": _us(after, before, count),
         "database_us": _us([cpu_of(scene.server)], [database], count),
         "platform_us": _us([cpu_of(scene.platform.pid)], [platform], count),
@@ -172,6 +173,14 @@ async def turn(scene: Scene, running: list[Daemon], part: list[tuple[str, str]])
         "transactions": round((commits_after - commits) / count, 2),
         "connections": connections,
     }
+
+
+async def _idle(scene: Scene, pids: list[int]) -> float:
+    """CPU a second of nodes and database together while there is nothing to do, in ms."""
+    before = [cpu_of(pid) for pid in (*pids, scene.server)]
+    await anyio.sleep(_IDLE_SECONDS)
+    after = [cpu_of(pid) for pid in (*pids, scene.server)]
+    return round(sum((now - then).total for now, then in zip(after, before, strict=True)) / _IDLE_SECONDS * 1e3, 1)
 
 
 def _us(after: list[Cpu], before: list[Cpu], count: int) -> float:
