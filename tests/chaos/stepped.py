@@ -41,13 +41,15 @@ def main() -> None:
     """Runs the command line of `fulfilld` under the moved clock."""
     import aiohttp.client_reqrep
 
-    import orchestrator.daemon
+    import orchestrator.daemon.composition
+    import orchestrator.daemon.start
     from orchestrator.cli.app import main as run
     from orchestrator.clock import Clock
 
     offset = Offset(Path(os.environ["CHAOS_CLOCK"]))
     clock = Clock(lambda: time.time_ns() // 1_000_000 + offset.ms)
-    orchestrator.daemon.Clock = lambda: clock  # type: ignore[attr-defined,assignment,misc]
+    for module in (orchestrator.daemon.composition, orchestrator.daemon.start):
+        module.Clock = lambda: clock  # type: ignore[attr-defined]
     aiohttp.client_reqrep.SERVER_SOFTWARE = f"node/{os.getpid()}"  # type: ignore[attr-defined]
     run()
 

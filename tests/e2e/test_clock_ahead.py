@@ -11,7 +11,7 @@ import pytest
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Clock
 from orchestrator.config import Config
-from orchestrator.daemon import Daemon
+from orchestrator.daemon.composition import Daemon
 from orchestrator.metrics import Metrics
 from orchestrator.output import Output
 from orchestrator.process.signals import Signals
@@ -32,7 +32,8 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     def now_ms() -> int:
         return time.time_ns() // 1_000_000 + 500 * DAY_MS
 
-    monkeypatch.setattr("orchestrator.daemon.Clock", lambda: Clock(now_ms))
+    for module in ("composition", "start"):
+        monkeypatch.setattr(f"orchestrator.daemon.{module}.Clock", lambda: Clock(now_ms))
 
 
 async def kept(folder: Path) -> tuple[list[str], list[str], bool]:

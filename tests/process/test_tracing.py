@@ -99,7 +99,9 @@ def test_where_nobody_collects_there_is_no_exporter(environ: dict[str, str]) -> 
 
 
 def test_the_daemon_loads_nothing_of_it_then() -> None:
-    code = "import sys, orchestrator.daemon; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
+    code = (
+        "import sys, orchestrator.daemon.start; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

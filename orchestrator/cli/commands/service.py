@@ -30,8 +30,8 @@ def run(
 ) -> None:
     """Run the daemon in the foreground; logs go to stderr."""
     path = place_of(context).config_path()
-    from orchestrator.daemon import Manner
-    from orchestrator.daemon import run as run_daemon
+    from orchestrator.daemon.start import Manner
+    from orchestrator.daemon.start import run as run_daemon
 
     raise typer.Exit(run_daemon(path, Manner(standby, drive_restored)))
 

@@ -1,8 +1,8 @@
-"""The composition root: reads the config, takes the store's lock, builds the parts, listens to signals, drains.
+"""The composition root: builds the parts, obeys signals, drains.
 
-Only this module knows everybody. The order of things matters: the lock before the store, the store before the shops,
-the shops before `ready`; on the way down the shops drain first (their outcomes still need the store and waiters their
-answers), then streams end, then the API closes, the store last.
+The order of things matters: the lock before the store (start.py), the store before the shops, the shops before
+`ready`; on the way down the shops drain first (their outcomes still need the store and waiters their answers), then
+streams end, then the API closes, the store last.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -23,13 +23,13 @@ from anyio.abc import TaskGroup
 from orchestrator import __version__
 from orchestrator.api.app import build_app
 from orchestrator.api.monitoring import build_monitoring, place_of
-from orchestrator.api.server import Door, ServeError, serving
+from orchestrator.api.server import Door, serving
 from orchestrator.api.session import Sessions
-from orchestrator.checkpoints import CheckpointError, Checkpoints
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, ShopConfig, diff, load
 from orchestrator.intake.inbox import Inbox
-from orchestrator.intake.listener import ListenError, listening
+from orchestrator.intake.listener import listening
 from orchestrator.intake.receiver import Reception, build_receiver, place_of_webhooks
 from orchestrator.intake.subscriptions import SubscriptionWatch
 from orchestrator.metrics import Metrics
@@ -45,11 +45,10 @@ from orchestrator.process.activity import ActivityRecorder
 from orchestrator.process.blocked_log import BlockedLog
 from orchestrator.process.housekeeping import feed_watchdog, forget_forever, measure
 from orchestrator.process.interpreter import settle_interpreter
-from orchestrator.process.opening import Opening
 from orchestrator.process.passage import Watchman
 from orchestrator.process.recount import recount
 from orchestrator.process.restored import Here, settle
-from orchestrator.process.signals import EXIT_AT_ONCE, Signals
+from orchestrator.process.signals import Signals
 from orchestrator.process.traces import Traces
 from orchestrator.push.deliveries import Deliveries
 from orchestrator.registry import PLATFORMS
@@ -57,14 +56,8 @@ from orchestrator.renewal import Renewal
 from orchestrator.runtime.reports import ShopFacts, ShopsFacts
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.tracing import exporter_of
-from storage.engines import Exclusion
 from storage.errors import (
     StoreError,
-    StoreLocked,
-    StoreLockUnusable,
-    StoreLost,
-    StoreUnavailable,
-    StoreUnreachable,
 )
 from storage.events import last_cursor
 from storage.records import Shop
@@ -73,8 +66,6 @@ from storage.transaction import Published
 
 log = structlog.get_logger()
 
-EXIT_OK, EXIT_USAGE = 0, 2
-_REACH_AGAIN_SECONDS = 2.0
 _DAY_MS = 86_400_000
 _STORE_CHECK_SECONDS = 1.0
 _LAST_ANSWERS_SECONDS = 1.0  # in which whoever asks is answered 503, not cut off
@@ -333,7 +324,7 @@ class Daemon:
             detail = "changes of storage, api, monitoring and webhooks take effect at the next start"
             log.warning("config.needs_restart", detail=detail)
         self._output.follow(config)
-        _warn_of(config)
+        warn_of(config)
         self.config = config
         self.deliveries.reload(config.delivery)
         await self.supervisor.reload(config)
@@ -358,7 +349,7 @@ def _node_name(pid: int, chance: Chance | None) -> str:
     return name if chance is None else f"{name}:{chance.feed_id()[:4]}"
 
 
-def _warn_of(config: Config) -> None:
+def warn_of(config: Config) -> None:
     """Logs the config's warnings."""
     for warning in config.warnings:
         log.warning("config.warning", detail=str(warning))
@@ -367,148 +358,3 @@ def _warn_of(config: Config) -> None:
 def _replace_file(path: Path, text: str) -> None:
     with appearing(path) as file:
         file.write(text.encode())
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How the daemon is started. `standby`: wait while another one works on the store. `drives_restored`: work at once
-    on a store that took another one's place."""
-
-    standby: bool = False
-    drives_restored: bool = False
-
-
-def run(config_path: Path, manner: Manner = Manner()) -> int:
-    """Runs the daemon in the foreground; returns the exit code. Every error of a user is one line on stderr."""
-    output = Output()
-    try:
-        config = load(config_path)
-        checkpoints = Checkpoints.from_environment(os.environ)
-    except ConfigError as error:
-        return output.fail(
-            f"{config_path} {error.heading}\n" + "\n".join(f"  {each}" for each in error.errors), EXIT_USAGE
-        )
-    except CheckpointError as error:
-        return output.fail(str(error), EXIT_USAGE)
-    output.follow(config)
-    _warn_of(config)
-    try:
-        return anyio.run(_main, config, checkpoints, output, manner, backend_options={"use_uvloop": _has_uvloop()})
-    except KeyboardInterrupt:
-        return EXIT_AT_ONCE
-    finally:
-        output.close()
-
-
-async def _main(config: Config, checkpoints: Checkpoints, output: Output, manner: Manner) -> int:
-    signals = Signals()
-    async with anyio.create_task_group() as group:
-        await group.start(signals.listen)
-        opening = Opening(config.storage.engine.url)
-        group.start_soon(opening.run)
-        code = await _hold(config, signals, checkpoints, output, manner, opening)
-        group.cancel_scope.cancel()
-    return code
-
-
-async def _hold(
-    config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner, opening: Opening
-) -> int:
-    """Works on the store until a signal ends it; returns the exit code. A server that goes away while the daemon starts
-    is waited for, as one that is away already."""
-    while (code := await _work(config, signals, checkpoints, output, manner, opening)) is None:
-        with anyio.move_on_after(_REACH_AGAIN_SECONDS):
-            await signals.stopped()
-            return EXIT_OK
-    return code
-
-
-async def _work(
-    config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner, opening: Opening
-) -> int | None:
-    """Takes the store's lock, works, gives it back; returns the exit code, None where it is worth to begin again."""
-    engine = config.storage.engine
-    lock = engine.exclusive(Clock().now_ms)
-    try:
-        if not await _acquire(lock, manner, signals):
-            return EXIT_OK
-    except (StoreLocked, StoreLockUnusable) as error:
-        return output.fail(str(error), EXIT_USAGE)
-    daemon: Daemon | None = None
-    try:
-        commits, metrics = Commits(), Metrics()
-        opening.begin()
-        async with engine.open(Clock().now_ms(), on_commit=commits, on_group=metrics.committed) as store:
-            opening.end()
-            restored = manner.drives_restored
-            daemon = Daemon(config, store, commits, metrics, signals, checkpoints, output, drives_restored=restored)
-            await daemon.run()
-    except (StoreError, ServeError, ListenError) as error:
-        failure: BaseException = error
-    except BaseExceptionGroup as group:
-        known = _first_known(group)
-        if known is None:
-            raise
-        failure = known
-    else:
-        log.info("daemon.stopped")
-        return EXIT_OK
-    finally:
-        opening.end()
-        lock.release()
-    may_come_back = isinstance(failure, StoreUnavailable) and not isinstance(failure, StoreLost)
-    if may_come_back and not engine.is_local and (daemon is None or not daemon.is_ready):
-        log.error("store.unreachable", detail=str(failure))
-        return None
-    return output.fail(str(failure), EXIT_USAGE)
-
-
-async def _acquire(lock: Exclusion, manner: Manner, signals: Signals) -> bool:
-    """Takes the lock; False when a signal ended the wait for it. A server that is away comes back, as after a start of
-    the machine. Raises StoreLocked, StoreLockUnusable."""
-    while not manner.standby:
-        try:
-            lock.acquire()
-        except StoreUnreachable as error:
-            log.error("store.unreachable", detail=str(error))
-        else:
-            return True
-        with anyio.move_on_after(_REACH_AGAIN_SECONDS):
-            await signals.stopped()
-            return False
-    return await _wait_for(lock, signals)
-
-
-async def _wait_for(lock: Exclusion, signals: Signals) -> bool:
-    """Waits for the lock as a warm standby; False when a signal ended the wait."""
-    got = False
-    async with anyio.create_task_group() as group:
-
-        async def wait() -> None:
-            nonlocal got
-            log.info("daemon.standby", detail="another process works on the store; waiting to take over")
-            await lock.wait_acquire()
-            got = True
-            group.cancel_scope.cancel()
-
-        group.start_soon(wait)
-        await signals.stopped()
-        group.cancel_scope.cancel()
-    return got
-
-
-def _first_known(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """A user's error that came out of a task group."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            if (inner := _first_known(error)) is not None:
-                return inner
-        elif isinstance(error, (StoreError, ServeError, ListenError)):
-            return error
-    return None
-
-
-def _has_uvloop() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("uvloop") is not None

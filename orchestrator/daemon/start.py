@@ -1,0 +1,181 @@
+"""From a config file to a daemon at work: the store's lock, standby, a server that is away, and the exit code."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import structlog
+
+from orchestrator.api.server import ServeError
+from orchestrator.checkpoints import CheckpointError, Checkpoints
+from orchestrator.clock import Clock
+from orchestrator.config import Config, ConfigError, load
+from orchestrator.daemon.composition import Daemon, warn_of
+from orchestrator.intake.listener import ListenError
+from orchestrator.metrics import Metrics
+from orchestrator.output import Output
+from orchestrator.process.opening import Opening
+from orchestrator.process.signals import EXIT_AT_ONCE, Signals
+from storage.engines import Exclusion
+from storage.errors import (
+    StoreError,
+    StoreLocked,
+    StoreLockUnusable,
+    StoreLost,
+    StoreUnavailable,
+    StoreUnreachable,
+)
+from storage.store import Commits
+
+log = structlog.get_logger()
+
+EXIT_OK, EXIT_USAGE = 0, 2
+_REACH_AGAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the daemon is started. `standby`: wait while another one works on the store. `drives_restored`: work at once
+    on a store that took another one's place."""
+
+    standby: bool = False
+    drives_restored: bool = False
+
+
+def run(config_path: Path, manner: Manner = Manner()) -> int:
+    """Runs the daemon in the foreground; returns the exit code. Every error of a user is one line on stderr."""
+    output = Output()
+    try:
+        config = load(config_path)
+        checkpoints = Checkpoints.from_environment(os.environ)
+    except ConfigError as error:
+        return output.fail(
+            f"{config_path} {error.heading}\n" + "\n".join(f"  {each}" for each in error.errors), EXIT_USAGE
+        )
+    except CheckpointError as error:
+        return output.fail(str(error), EXIT_USAGE)
+    output.follow(config)
+    warn_of(config)
+    try:
+        return anyio.run(_main, config, checkpoints, output, manner, backend_options={"use_uvloop": _has_uvloop()})
+    except KeyboardInterrupt:
+        return EXIT_AT_ONCE
+    finally:
+        output.close()
+
+
+async def _main(config: Config, checkpoints: Checkpoints, output: Output, manner: Manner) -> int:
+    signals = Signals()
+    async with anyio.create_task_group() as group:
+        await group.start(signals.listen)
+        opening = Opening(config.storage.engine.url)
+        group.start_soon(opening.run)
+        code = await _hold(config, signals, checkpoints, output, manner, opening)
+        group.cancel_scope.cancel()
+    return code
+
+
+async def _hold(
+    config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner, opening: Opening
+) -> int:
+    """Works on the store until a signal ends it; returns the exit code. A server that goes away while the daemon starts
+    is waited for, as one that is away already."""
+    while (code := await _work(config, signals, checkpoints, output, manner, opening)) is None:
+        with anyio.move_on_after(_REACH_AGAIN_SECONDS):
+            await signals.stopped()
+            return EXIT_OK
+    return code
+
+
+async def _work(
+    config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner, opening: Opening
+) -> int | None:
+    """Takes the store's lock, works, gives it back; returns the exit code, None where it is worth to begin again."""
+    engine = config.storage.engine
+    lock = engine.exclusive(Clock().now_ms)
+    try:
+        if not await _acquire(lock, manner, signals):
+            return EXIT_OK
+    except (StoreLocked, StoreLockUnusable) as error:
+        return output.fail(str(error), EXIT_USAGE)
+    daemon: Daemon | None = None
+    try:
+        commits, metrics = Commits(), Metrics()
+        opening.begin()
+        async with engine.open(Clock().now_ms(), on_commit=commits, on_group=metrics.committed) as store:
+            opening.end()
+            restored = manner.drives_restored
+            daemon = Daemon(config, store, commits, metrics, signals, checkpoints, output, drives_restored=restored)
+            await daemon.run()
+    except (StoreError, ServeError, ListenError) as error:
+        failure: BaseException = error
+    except BaseExceptionGroup as group:
+        known = _first_known(group)
+        if known is None:
+            raise
+        failure = known
+    else:
+        log.info("daemon.stopped")
+        return EXIT_OK
+    finally:
+        opening.end()
+        lock.release()
+    may_come_back = isinstance(failure, StoreUnavailable) and not isinstance(failure, StoreLost)
+    if may_come_back and not engine.is_local and (daemon is None or not daemon.is_ready):
+        log.error("store.unreachable", detail=str(failure))
+        return None
+    return output.fail(str(failure), EXIT_USAGE)
+
+
+async def _acquire(lock: Exclusion, manner: Manner, signals: Signals) -> bool:
+    """Takes the lock; False when a signal ended the wait for it. A server that is away comes back, as after a start of
+    the machine. Raises StoreLocked, StoreLockUnusable."""
+    while not manner.standby:
+        try:
+            lock.acquire()
+        except StoreUnreachable as error:
+            log.error("store.unreachable", detail=str(error))
+        else:
+            return True
+        with anyio.move_on_after(_REACH_AGAIN_SECONDS):
+            await signals.stopped()
+            return False
+    return await _wait_for(lock, signals)
+
+
+async def _wait_for(lock: Exclusion, signals: Signals) -> bool:
+    """Waits for the lock as a warm standby; False when a signal ended the wait."""
+    got = False
+    async with anyio.create_task_group() as group:
+
+        async def wait() -> None:
+            nonlocal got
+            log.info("daemon.standby", detail="another process works on the store; waiting to take over")
+            await lock.wait_acquire()
+            got = True
+            group.cancel_scope.cancel()
+
+        group.start_soon(wait)
+        await signals.stopped()
+        group.cancel_scope.cancel()
+    return got
+
+
+def _first_known(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """A user's error that came out of a task group."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            if (inner := _first_known(error)) is not None:
+                return inner
+        elif isinstance(error, (StoreError, ServeError, ListenError)):
+            return error
+    return None
+
+
+def _has_uvloop() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("uvloop") is not None
