@@ -140,13 +140,13 @@ class Session:
             try:
                 return self._together(connection, group)
             except NotAskedFor as unknown:
-                self._roll_back(connection)
+                self._begin_anew(connection)
                 Many.of(connection, unknown.sql)
             except Unprepared as unknown:
-                self._roll_back(connection)
+                self._begin_anew(connection)
                 self._idle[unknown.sql] = unknown.idle
             except _Apart:
-                self._roll_back(connection)
+                self._begin_anew(connection)
                 return self._apart(connection, group)
 
     def _roll_back(self, connection: Connection) -> None:
@@ -154,6 +154,16 @@ class Session:
         with suppress(psycopg.Error):  # a connection that is gone has nothing to roll back
             if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                 connection.execute("ROLLBACK")
+        is_idle = connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        if not is_idle or connection.pgconn.pipeline_status:
+            connection.close()  # of no use any more, which psycopg does not always notice in the midst of a piece
+
+    def _begin_anew(self, connection: Connection) -> None:
+        """Rolls back, to go on with the same connection. Raises psycopg.OperationalError where it is gone: in the midst
+        of a piece that may not have been noticed."""
+        self._roll_back(connection)
+        if connection.closed:
+            raise psycopg.OperationalError("the connection was lost")
 
     def _together(self, connection: Connection, group: Sequence[Pending[Any]]) -> list[Published]:
         moves = Moves()

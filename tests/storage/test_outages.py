@@ -5,17 +5,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 
 import anyio
 import pytest
 
 from orchestrator.testing import postgres
+from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW
+from storage.changes import Change
 from storage.engines import open_store
 from storage.errors import StoreUnavailable
-from storage.events import append_event, list_events
+from storage.events import NewEvent, append_event, event_rows, list_events
+from storage.leases import acquire
+from storage.orders import insert_order, step_row
 from storage.postgres import connection
+from storage.postgres.rows import Many
+from storage.records import Order
 from storage.store import Store
 from storage.transaction import Transaction
 from tests.support.ways import Way, serving, to_socket
@@ -204,3 +211,35 @@ async def test_a_store_whose_identity_was_deleted_says_so(url: str) -> None:
         told(url, "INSERT INTO store_identity SELECT * FROM aside")
         await again(partial(write, store, "two"))
         assert await types(store) == ["two"]
+
+
+BEFORE: NewEvent = ("before", None, None)
+
+
+@pytest.mark.parametrize("what", ["change", "unit", "both"])
+async def test_a_connection_that_is_gone_when_a_statement_is_first_used_is_replaced(
+    url: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server has to be asked before is asked on the next connection."""
+    async with open_store(url, NOW) as store:
+
+        def unit(tx: Transaction) -> Order:
+            acquire(tx, "acme", "example", "here", 60_000)
+            return insert_order(tx, order(), b"{}")
+
+        first = await store.write(unit)
+        assert await store.change(
+            Change("acme", "1", 1, step_row(first), events=event_rows(NOW, "acme", "1", [BEFORE]))
+        )
+        first = replace(first, version=first.version + 1)
+        monkeypatch.setattr(Many, "_known", {})
+        with postgres.server().away():
+            pass
+        events = event_rows(NOW, "acme", "1", [("moved", None, None)])
+        async with anyio.create_task_group() as group:
+            if what != "unit":
+                group.start_soon(store.change, Change("acme", "1", 1, step_row(first), events=events))
+            if what != "change":
+                group.start_soon(write, store, "written")
+        wanted = {"change": ["moved"], "unit": ["written"], "both": ["moved", "written"]}[what]
+        assert sorted(await types(store)) == ["before", *wanted]
