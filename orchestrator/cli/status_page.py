@@ -26,9 +26,7 @@ def status_page(dump: Json) -> Page:
     counts = ", ".join(f"{number} {name}" for name, number in situations.items() if number)
     draining = [Cell("  shutting down", "bad")] if daemon.get("draining") else []
     page: list[Line | Grid] = [
-        line(
-            Cell(f"fulfilld {daemon['version']}", "strong"), f" on {daemon['node']}, process {daemon['pid']}", *draining
-        ),
+        line(Cell(f"fulfilld {daemon['version']}", "strong"), f" on {_node(daemon)}", *draining),
         line(f"since {daemon['started_at']}, store {_storage(daemon['storage'])}", hang=2),
         line(
             f"{_several(totals['orders'], 'order')}{f' ({counts})' if counts else ''}, "
@@ -39,6 +37,7 @@ def status_page(dump: Json) -> Page:
         line(),
     ]
     page += _shops(dump["shops"]) if dump["shops"] else [line("no shops; add one to the config")]
+    page += _nodes(dump.get("nodes") or ())
     page += _denied(dump["shops"])
     page += _not_sent(dump["shops"])
     if attention := dump.get("attention"):
@@ -72,6 +71,29 @@ def status_page(dump: Json) -> Page:
         ]
         page += [line(), grid(("CONSUMER", "LAG EVENTS", "LAG", "LAST SEEN"), pulls, right=(1, 2))]
     return page
+
+
+def _node(daemon: Json) -> str:
+    """A node's name begins with its host and process."""
+    node, pid = daemon["node"], daemon["pid"]
+    return node if f":{pid}" in node else f"{node}, process {pid}"
+
+
+def _nodes(nodes: Sequence[Json]) -> list[Line | Grid]:
+    """Which node works for which shops, where there are several."""
+    if len(nodes) < 2:
+        return []
+    rows = [
+        (
+            node["name"],
+            str(len(node["shops"])),
+            _time_of_day(node["seen_at"]),
+            Cell("hands over" if node.get("draining") else "", "busy"),
+            few(node["shops"]),
+        )
+        for node in nodes
+    ]
+    return [line(), grid(("NODE", "SHOPS", "SEEN", "", "WORKS FOR"), rows, right=(1,), wraps=(4,))]
 
 
 def _many_needy(dump: Json) -> list[Line]:
@@ -306,7 +328,7 @@ def _work(shop: Json) -> _Work:
         return _Work("another account", "bad", shop.get("paused_reason") or "", remedy)
     if shop.get("paused"):
         return _Work("paused", "bad", shop.get("paused_reason") or "", "`fulfilld resume {shop}` ends it")
-    if not shop.get("held", True):
+    if not shop.get("held", True) and not shop.get("holder"):
         return _Work("elsewhere", "dim", _NOT_HERE)
     if shop["circuit"] != "closed":
         return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad", *_sync_error(shop, _CIRCUIT_REMEDY))

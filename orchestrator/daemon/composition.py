@@ -112,6 +112,7 @@ class Daemon:
             self.metrics,
             self._took,
             lease_seconds=config.storage.lease_seconds,
+            shown=self.shops,
         )
         self.supervisor.configure(config)
         self._renewal = Renewal(lambda: self.config, self._use, self.supervisor.adopt, self.clock)

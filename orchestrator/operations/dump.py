@@ -12,6 +12,7 @@ from functools import partial
 from typing import cast
 
 from orchestrator.clock import Clock
+from orchestrator.operations.cluster import read_cluster
 from orchestrator.operations.content_view import with_payment_status
 from orchestrator.operations.documents import OrderLine, ShopLine
 from orchestrator.operations.inclusions import Included, included_of_order
@@ -43,9 +44,10 @@ async def dump_lines(
     `kind` is `shop` or `order`; the other members are those of the API's shops, orders, targets and events. `include`:
     what to show beside each order.
     """
-    rows = {shop.name: shop for shop in await store.read(list_shops)}
+    shops, cluster = await store.read(lambda tx: (list_shops(tx), read_cluster(tx)))
+    rows = {shop.name: shop for shop in shops}
     for facts in node.shops().values():
-        yield {"kind": "shop", **shop_view(facts, rows.get(facts.name), clock.now_ms())}, {}
+        yield {"kind": "shop", **shop_view(cluster.completed(facts), rows.get(facts.name), clock.now_ms())}, {}
     after = 0
     while True:
         machines = {name: facts.machine for name, facts in node.shops().items()}

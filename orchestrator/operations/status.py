@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from orchestrator import __version__
 from orchestrator.clock import rfc3339
 from orchestrator.operations import documents
+from orchestrator.operations.cluster import Cluster, read_cluster
 from orchestrator.operations.documents import ConsumerStatus, Delivery, ShopStatus, Status
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.views.orders import needy_view
@@ -55,6 +56,7 @@ class Counts:
     in_attention: dict[str, int]
     last_cursor: int
     feed: str
+    cluster: Cluster
 
 
 def read_counts(tx: Transaction) -> Counts:
@@ -70,6 +72,7 @@ def read_counts(tx: Transaction) -> Counts:
         in_attention=count_attention(tx),
         last_cursor=last_cursor(tx),
         feed=feed_id(tx),
+        cluster=read_cluster(tx),
     )
 
 
@@ -82,7 +85,7 @@ def status_dump(
     consumers: list[ConsumerStatus],
 ) -> Status:
     """The dump. Totals count every order that is kept, also those of shops that the config has no more."""
-    configured = node.shops
+    configured = {name: counts.cluster.completed(facts) for name, facts in node.shops.items()}
     left = [shop for name, shop in counts.shops.items() if name not in configured]
     waited_for = [shop for shop in left if shop.name in counts.oldest_pending]
     waiting = {name for name, shop in counts.shops.items() if shop_wait(shop, now_ms) is not None}
@@ -103,6 +106,7 @@ def status_dump(
             "draining": node.is_draining,
             "feed": counts.feed,
         },
+        "nodes": counts.cluster.views(node.node, configured.values(), now_ms, is_draining=node.is_draining),
         "totals": {
             "orders": total.by_situation.total(),
             "by_situation": total.situations(),

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _AGAIN_SECONDS: Final = 0.2  # after somebody else was faster, or has the shop's row for a moment
+_PART_ON_THE_WAY: Final = 6  # of a term: two heartbeats that fail stop nothing yet
 _AFTER_END_SECONDS: Final = 0.02  # beyond the end of a lease, so that it is over
 
 
@@ -52,6 +53,7 @@ class Leases:
     def __init__(self, store: Store, membership: Membership, clock: Clock, table: Table = "shops") -> None:
         self._store, self._membership, self._clock, self._table = store, membership, clock, table
         self._node, self._term_ms = membership.name, membership.term_ms
+        self._on_the_way_seconds = self._term_ms / 1000 / _PART_ON_THE_WAY
         self._held: dict[str, Hold] = {}
         self._meant: set[str] = set()  # shops that this node may take
         self._planned = anyio.Event()
@@ -118,8 +120,15 @@ class Leases:
         )
 
     def is_good(self, hold: Hold) -> bool:
-        """Whether this node still has a shop, as far as it can know: no call may go out otherwise."""
+        """Whether this node still has a shop, as far as it can know."""
         return not hold.lost.is_set() and (hold.good_until is None or self._clock.monotonic() < hold.good_until)
+
+    def may_send(self, hold: Hold) -> bool:
+        """Whether a call of a shop may still go out: it needs a while to arrive, and the next holder reads orders as
+        soon as the lease is over."""
+        if hold.good_until is None:
+            return not hold.lost.is_set()
+        return not hold.lost.is_set() and self._clock.monotonic() < hold.good_until - self._on_the_way_seconds
 
     async def keep(self, hold: Hold) -> None:
         """Raises StaleLease once another node has the shop, or may have it."""

@@ -47,7 +47,8 @@ class RateLimitFacts:
 
 @dataclass(frozen=True, slots=True)
 class ShopFacts:
-    """A configured shop as the outside may see it. `is_leased`: this node works for it. `webhooks`: None where they are
+    """A configured shop as the outside may see it. `is_leased`: this node works for it.
+    `holder`: the node that does, None while there is none. `webhooks`: None where they are
     not checked. `next_sync_at`: when the next sync begins, Unix milliseconds; None while one runs, and where none will.
     `import_since`: as the config says, Unix milliseconds. `identity`: which shop of its platform it is, in words."""
 
@@ -62,6 +63,7 @@ class ShopFacts:
     next_sync_at: int | None = None
     import_since: int | None = None
     identity: str = ""
+    holder: str | None = None
 
 
 class ShopsFacts(Mapping[str, ShopFacts]):

@@ -33,6 +33,7 @@ from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.duties import Duties
 from orchestrator.runtime.leases import Hold, Leases
 from orchestrator.runtime.membership import TERM_SECONDS, Membership
+from orchestrator.runtime.node_facts import described
 from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, ShopsFacts
 from orchestrator.runtime.rules import Rules
@@ -69,7 +70,7 @@ class _Entry:
 
 class Supervisor:
     """Runs the workers of all configured shops inside one task group. `on_secrets` is called with each shop whose
-    secrets were read again."""
+    secrets were read again; `shown` returns the shops as they are shown, for other nodes to show them so."""
 
     def __init__(
         self,
@@ -82,7 +83,9 @@ class Supervisor:
         on_secrets: Callable[[ShopConfig], None] = lambda _shop: None,
         *,
         lease_seconds: float = TERM_SECONDS,
+        shown: Callable[[], Mapping[str, ShopFacts]] | None = None,
     ) -> None:
+        self._shown = shown or self.shops
         self._store = store
         self._membership = Membership(store, node, clock, self._presence, lease_seconds)
         self._leases = Leases(store, self._membership, clock)
@@ -122,7 +125,7 @@ class Supervisor:
     def shops(self) -> Mapping[str, ShopFacts]:
         """The configured shops as the outside may see them."""
         entries = dict(self._entries)  # those of now, whatever a reload says meanwhile
-        return ShopsFacts(entries, lambda name: _facts(name, entries[name]))
+        return ShopsFacts(entries, lambda name: _facts(name, entries[name], self._membership.name))
 
     @property
     def has_others(self) -> bool:
@@ -216,7 +219,9 @@ class Supervisor:
 
     def _presence(self) -> Presence:
         """What this node says of itself to the others."""
-        return Presence(__version__, tuple(self._entries), self.is_draining, duties=tuple(self.duties.names))
+        shown = self._shown()
+        facts = {name: described(shown[name]) for name, entry in self._entries.items() if entry.worker is not None}
+        return Presence(__version__, tuple(self._entries), self.is_draining, facts, tuple(self.duties.names))
 
     def _add(self, shop: ShopConfig) -> None:
         assert self._group is not None
@@ -311,7 +316,7 @@ class Supervisor:
             cooldown_seconds=shop.circuit.cooldown_seconds,
         )
         meter = shop.meter(self._clock, self._state_directory)
-        meter.send_while(partial(self._leases.is_good, hold))
+        meter.send_while(partial(self._leases.may_send, hold))
         wakeups = Wakeups(self._due.of(shop.name))
         admission = Admission(limits, self._clock.monotonic, meter, wakeups.admission_changed)
         client = renewing(
@@ -385,7 +390,7 @@ async def _rested(worker: ShopWorker, seconds: float) -> None:
         await worker.rested()
 
 
-def _facts(name: str, entry: _Entry) -> ShopFacts:
+def _facts(name: str, entry: _Entry, node: str) -> ShopFacts:
     limits, worker = entry.config.limits, entry.worker
     return ShopFacts(
         name=name,
@@ -400,6 +405,7 @@ def _facts(name: str, entry: _Entry) -> ShopFacts:
         else RateLimitFacts(limits, worker.admission.available, worker.admission.meter.reported),
         import_since=entry.config.import_since,
         identity=entry.config.identity(),
+        holder=None if worker is None else node,
     )
 
 

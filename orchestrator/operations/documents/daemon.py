@@ -60,6 +60,15 @@ class DaemonStatus(TypedDict):
     feed: Annotated[str, Field(description="The feed's id; another one means that its cursors mean other events")]
 
 
+class Node(TypedDict):
+    """A daemon among those that share the store."""
+
+    name: str
+    shops: Annotated[list[str], Field(description="Those that it works for")]
+    seen_at: Annotated[Instant, Field(description="When it last said that it lives, by the clock of the database")]
+    draining: Annotated[bool, Field(description="It hands its shops over")]
+
+
 class Totals(TypedDict):
     """Everything that is kept, counted."""
 
@@ -92,6 +101,7 @@ class Status(TypedDict):
     """The status dump."""
 
     daemon: DaemonStatus
+    nodes: Annotated[list[Node], Field(description="Every daemon that shares the store, by name")]
     totals: Totals
     shops: list[ShopStatus]
     attention: list[NeedyOrder]

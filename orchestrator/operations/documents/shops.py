@@ -49,6 +49,7 @@ class Shop(TypedDict):
     chaining: Literal["auto", "strict"]
     configured: Annotated[bool, Field(description="It is in the config; one that is not is shown while targets wait")]
     held: Annotated[bool, Field(description="This node works for it")]
+    holder: Annotated[str | None, Field(description="The node that works for it, as in `nodes` of the status")]
     paused: bool
     paused_at: Instant | None
     paused_by: PausedBy | None

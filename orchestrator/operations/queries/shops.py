@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.decisions.refusals import no_shop
 from orchestrator.operations import documents
+from orchestrator.operations.cluster import Cluster, read_cluster
 from orchestrator.operations.order_filter import check_shop
 from orchestrator.operations.queries.services import QueryGroup
 from orchestrator.operations.views.events import rejected_view
@@ -22,13 +23,13 @@ class ShopQueries(QueryGroup):
     async def shops(self) -> list[documents.Shop]:
         """Every configured shop, and those that have left the config while targets wait for them."""
 
-        def unit(tx: Transaction) -> tuple[list[Shop], dict[str, int]]:
-            return list_shops(tx), count_pending(tx)[1]
+        def unit(tx: Transaction) -> tuple[list[Shop], dict[str, int], Cluster]:
+            return list_shops(tx), count_pending(tx)[1], read_cluster(tx)
 
-        kept, pending = await self._store.read(unit)
+        kept, pending, cluster = await self._store.read(unit)
         rows, configured, now = {shop.name: shop for shop in kept}, self._node.shops(), self._clock.now_ms()
         left = [shop for shop in kept if shop.name not in configured and shop.name in pending]
-        views = [shop_view(facts, rows.get(facts.name), now) for facts in configured.values()]
+        views = [shop_view(cluster.completed(facts), rows.get(facts.name), now) for facts in configured.values()]
         return [*views, *map(left_shop_view, left)]
 
     async def has_left(self, name: str) -> bool:
@@ -37,9 +38,10 @@ class ShopQueries(QueryGroup):
 
     async def shop(self, name: str) -> documents.Shop:
         """One shop, also one that has left the config. Raises Refused `shop-not-found`."""
-        facts, row = self._node.shops().get(name), await self._store.read(lambda tx: get_shop(tx, name))
+        facts = self._node.shops().get(name)
+        row, cluster = await self._store.read(lambda tx: (get_shop(tx, name), read_cluster(tx)))
         if facts is not None:
-            return shop_view(facts, row, self._clock.now_ms())
+            return shop_view(cluster.completed(facts), row, self._clock.now_ms())
         if row is None:
             raise no_shop(name, self._node.shops())
         return left_shop_view(row)

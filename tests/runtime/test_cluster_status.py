@@ -1,0 +1,73 @@
+"""Any node shows the whole cluster: who lives, who holds which shop, and what the holder knows of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from orchestrator.operations.cluster import read_cluster
+from orchestrator.operations.status import NodeNow, read_counts, status_dump
+from orchestrator.operations.views.shops import shop_view
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from storage.store import Store
+from tests.runtime.test_leases import holders, shared, supervisor_of
+from tests.support.committed import Committed
+from tests.support.engines import store_url
+from tests.support.shopfloor import config_of
+
+pytestmark = pytest.mark.engines("postgresql")
+
+
+async def status(store: Store, supervisor: Any, name: str) -> Any:
+    now = NodeNow(name, 1, 0, supervisor.is_draining, dict(supervisor.shops()))
+    return status_dump(await store.read(read_counts), now, "postgresql://", 0, [], [])
+
+
+async def test_each_node_shows_what_all_hold(tmp_path: Path) -> None:
+    sandbox, committed = Sandbox(SandboxSettings(orders=1)), Committed()
+    url = store_url(tmp_path)
+    async with sandbox.running(), shared(url, committed) as store, anyio.create_task_group() as group:
+        config = config_of(sandbox, tmp_path, platform=("selldone", "woocommerce"))
+        first, second = supervisor_of(store, "a"), supervisor_of(store, "b")
+        await first.start(group, config)
+        await second.start(group, config)
+        with anyio.fail_after(60):
+            await committed.until(lambda: holders(store, config), lambda found: set(found.values()) == {"a", "b"})
+            while not (first.worker("acme") or second.worker("acme")):  # noqa: ASYNC110 - it is being started
+                await anyio.sleep(0.01)
+        held = await holders(store, config)
+        for supervisor, name in ((first, "a"), (second, "b")):
+            await supervisor._membership.announce()
+            dump = await status(cast("Store", store), supervisor, name)
+            assert {shop["name"]: shop["holder"] for shop in dump["shops"]} == held
+            assert {node["name"]: node["shops"] for node in dump["nodes"]} == {
+                node: [shop for shop in sorted(held) if held[shop] == node] for node in ("a", "b")
+            }
+            assert all(node["seen_at"] for node in dump["nodes"])
+        holder, other = (first, second) if held["acme"] == "a" else (second, first)
+        await holder._membership.announce()
+        cluster = await store.read(read_cluster)
+        here, there = holder.shops()["acme"], cluster.completed(other.shops()["acme"])
+        assert not there.is_leased
+        assert there.holder == here.holder
+        assert shop_view(there, None, 0)["next_sync_at"] == shop_view(here, None, 0)["next_sync_at"]
+        assert there.rate_limit.available is not None
+        for supervisor in (first, second):
+            await supervisor.drain(5)
+
+
+@pytest.mark.engines("sqlite")
+async def test_a_node_that_is_alone_is_the_only_one(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), shared(store_url(tmp_path)) as store, anyio.create_task_group() as group:
+        config = config_of(sandbox, tmp_path)
+        plain = store._store
+        supervisor = supervisor_of(plain, "a")  # type: ignore[arg-type]
+        await supervisor.start(group, config)
+        dump = await status(plain, supervisor, "a")
+        assert [(node["name"], node["shops"]) for node in dump["nodes"]] == [("a", ["acme"])]
+        assert dump["shops"][0]["holder"] == "a"
+        await supervisor.drain(5)
