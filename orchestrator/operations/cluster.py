@@ -55,4 +55,4 @@ def read_cluster(tx: Transaction) -> Cluster:
     if not nodes:
         return Cluster({}, {})
     leases = (lease for lease in list_leases(tx) if not lease.is_over)
-    return Cluster(nodes, {lease.shop: lease.holder for lease in leases if lease.holder in nodes})
+    return Cluster(nodes, {lease.name: lease.holder for lease in leases if lease.holder in nodes})
