@@ -1,6 +1,7 @@
 # Needs make and Python 3.11 or newer, nothing else: the environment is made in .venv.
 #   make demo     sandbox and daemon together, orders driven to their targets
 #   make test     lint, types and all tests, those against a real Vendure and a real Tryton among them
+#                 ENGINE=postgresql: those that keep a store, all of them on that engine
 #   make quick    the tests that take seconds, while you write
 #   make test-all the tests on each of Python 3.11 to 3.13 that is there; SUITE=quick for those that take seconds
 #   make generators  what makes clients of the OpenAPI document and compiles the one in C#, for the tests of those
@@ -26,6 +27,8 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3; do 
 	"$$candidate" -c 'import ensurepip, sys, venv; raise SystemExit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& echo "$$candidate" && break; done)
 PYTEST_ARGS ?=
+# `make chaos` has an engine as well.
+ON_ENGINE := $(if $(ENGINE),--engine $(ENGINE) $(addprefix tests/,api e2e intake operations process push runtime))
 LOCK_ARGS ?=
 LOCK := requirements/test.lock
 VENV := .venv
@@ -57,12 +60,12 @@ demo: $(VENV)/installed
 
 # What is fetched and installed waits most of its time, and lint has one core.
 test: $(VENV)/installed-for-tests
-	@$(BESIDE) lint generators axe site-tools $(if $(PYTEST_ARGS),,$(SITE)/installed vendure-server tryton-company)
+	@$(BESIDE) lint generators axe site-tools $(if $(PYTEST_ARGS)$(ENGINE),,$(SITE)/installed vendure-server tryton-company)
 	@$(MAKE) --no-print-directory check
-	@$(if $(PYTEST_ARGS),,$(BESIDE) vendure tryton)
+	@$(if $(PYTEST_ARGS)$(ENGINE),,$(BESIDE) vendure tryton)
 
 check: $(VENV)/installed-for-tests generators axe site-tools
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ON_ENGINE) $(PYTEST_ARGS)
 
 # What makes clients of the OpenAPI document and compiles the one in C#. Where it cannot be fetched, the tests that need it
 # say so.

@@ -47,7 +47,7 @@ def finder(sql: str) -> Callable[[Transaction, int], list[Row]]:
 
 def deleter(sql: str) -> Callable[[Transaction, Sequence[Row], int], int]:
     """A duty's `forget` by a DELETE that takes a row's key and the time."""
-    return lambda tx, keys, before_ms: sum(tx.execute(sql, (*key, before_ms)) for key in keys)
+    return lambda tx, keys, before_ms: tx.execute_many(sql, [(*key, before_ms) for key in keys])
 
 
 Ends = Mapping[str, Sequence[str]]
@@ -126,7 +126,8 @@ def _forget_events(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
     """Deletes events, and what was still parked of them: a receiver that never took them has lost them."""
     if keys:
         keep_forgotten(tx, max(cursor for (cursor,) in keys))
-    count = sum(tx.execute("DELETE FROM events WHERE cursor = ? AND at < ?", (*key, before_ms)) for key in keys)
+    forget = "DELETE FROM events WHERE cursor = ? AND at < ?"
+    count = tx.execute_many(forget, [(*key, before_ms) for key in keys])
     if tx.query("SELECT 1 FROM parked LIMIT 1"):
         tx.execute("DELETE FROM parked WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.cursor = parked.cursor)")
     return count

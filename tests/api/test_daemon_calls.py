@@ -20,6 +20,7 @@ from storage.records import Problem, Situation
 from storage.rejected import add_rejected
 from storage.shops import pause_shop, save_sync
 from tests.api.bench import SHOPS, Bench, an_order, bench, shop_facts
+from tests.support.engines import engine_in_use
 
 BLOCKED = Problem("rejected", "The platform refused the step", "not paid", "prepare", 1_772_000_000_001)
 
@@ -70,7 +71,7 @@ async def test_the_status_counts_everything() -> None:
         daemon = status["daemon"]
         assert (daemon["version"], daemon["node"], daemon["pid"]) == (__version__, "test-node", 4711)
         assert daemon["started_at"] == "2023-11-14T22:13:20.000Z"
-        assert daemon["storage"].startswith("sqlite:///")
+        assert daemon["storage"].startswith(f"{engine_in_use()}://")
         assert daemon["draining"] is False
         totals = status["totals"]
         assert (totals["orders"], totals["targets_pending"], totals["events_last_cursor"]) == (4, 1, 1)

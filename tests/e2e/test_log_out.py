@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.support.engines import engine_in_use
 from tests.support.process import DaemonProcess, daemon_process
 
 pytestmark = pytest.mark.e2e
@@ -71,7 +72,8 @@ async def test_the_daemon_runs_and_ends_well_whatever_becomes_of_its_log(
             status, target = await daemon.call("POST", path, {"state": "delivered"})
             assert (status, target["status"]) == (200, "reached")
         assert await daemon.terminate() == 0
-        assert (tmp_path / "fulfilld.db").read_bytes()[:15] == b"SQLite format 3"
+        if engine_in_use() == "sqlite":  # where the log's descriptor might have become the store's
+            assert (tmp_path / "fulfilld.db").read_bytes()[:15] == b"SQLite format 3"
 
 
 async def test_a_daemon_that_cannot_start_says_so_by_its_code_even_if_nobody_hears_it(tmp_path: Path) -> None:

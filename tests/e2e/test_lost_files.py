@@ -15,7 +15,7 @@ import pytest
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.support.process import DaemonProcess, Unreachable, daemon_process
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.engines("sqlite")]
 
 
 def removed(path: Path) -> None:

@@ -15,6 +15,8 @@ from storage.engines import engine_of
 from storage.sqlite.backup import backup
 from tests.support.process import DaemonProcess, daemon_process
 
+pytestmark = pytest.mark.engines("sqlite")  # another engine has its own backups
+
 NOW = 1_760_000_000_000
 
 

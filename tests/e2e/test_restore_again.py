@@ -13,6 +13,8 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.sqlite.backup import backup
 from tests.support.process import DaemonProcess, daemon_process
 
+pytestmark = pytest.mark.engines("sqlite")  # another engine has its own backups
+
 NOW = 1_760_000_000_000
 TRACKING = {"code": "3SONCE", "carrier": "DHL"}
 LINES = [{"erp_line_number": 10, "quantity": 1}]

@@ -31,6 +31,8 @@ from tests.support.asking import queries
 from tests.support.platforms import SHOPS
 from tests.support.shopfloor import SHOP, Shopfloor, config_of, shopfloor, working_on
 
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 REFUSAL = b'{"message": "The given data was invalid.", "errors": {"list": ["No."]}}'
 BLOCKED = Wanted(situation="blocked")
 

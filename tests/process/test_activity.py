@@ -21,6 +21,8 @@ from storage.targets import insert_target
 from storage.transaction import Transaction
 from tests.support.engines import store_url
 
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 NOON = 1_772_000_000_000 // HOUR_MS * HOUR_MS
 
 

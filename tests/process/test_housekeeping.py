@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
+import pytest
 from structlog.testing import capture_logs
 
 from orchestrator.process.housekeeping import forget_forever
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.engines import open_store
 from tests.support.engines import store_url
+
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
 
 
 class _Broken:

@@ -17,6 +17,8 @@ from storage.passage import Passage
 from storage.store import Store
 from tests.support.engines import store_url
 
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 DAY = 86_400_000
 NOW = 1_760_000_000_000
 RETENTION = 400 * DAY

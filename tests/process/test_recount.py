@@ -19,6 +19,8 @@ from storage.targets import insert_target
 from storage.transaction import Transaction
 from tests.support.engines import store_url
 
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 
 def spoil(tx: Transaction) -> None:
     tx.execute("UPDATE order_counts SET orders = 3 WHERE shop = 'acme'")

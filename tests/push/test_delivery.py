@@ -23,6 +23,8 @@ from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook
 from tests.push.erp import Delivered, dispatching, is_genuine, running_erp, settings
 
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 
 async def test_an_event_arrives_signed_with_the_payload_in_it(tmp_path: Path) -> None:
     payload = b'{"id": 7, "price": 10.10, "big": 12345678901234567890123}'

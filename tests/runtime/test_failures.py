@@ -10,6 +10,8 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Situation, TargetStatus
 from tests.support.shopfloor import shopfloor
 
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 NO_RETRY_SOON = {"retry": {"attempts": 8, "base_seconds": 3600, "max_seconds": 3600}}
 
 

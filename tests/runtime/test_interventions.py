@@ -11,6 +11,8 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Situation, TargetStatus
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 REFUSAL = b'{"message": "The given data was invalid.", "errors": {"list": ["No."]}}'
 
 

@@ -20,6 +20,8 @@ from tests.support.asking import queries
 from tests.support.platforms import SHOPS
 from tests.support.shopfloor import SHOP, config_of, shopfloor, working_on
 
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 
 def with_shops(config: Config, shops: dict[str, Any]) -> Config:
     tree = json.loads(config.path.read_text())

@@ -15,6 +15,8 @@ from storage.leases import acquire
 from storage.records import Situation, TargetStatus
 from tests.support.shopfloor import shopfloor
 
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 REFUSAL = b'{"message": "The given data was invalid.", "errors": {"list": ["No."]}}'
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from storage.engines import engine_of
+from storage.webhooks import shops_with_webhooks
+from tests.support.engines import store_url
 from tests.support.process import DaemonProcess, daemon_process
 from tests.support.shopify_sender import Sender, free_port
 
@@ -91,9 +94,9 @@ def configure(daemon: DaemonProcess, **sections: Any) -> None:
 async def is_worked_off(folder: Path) -> None:
     """Returns once nothing waits in the inbox of a running daemon. No answer and no event shows that, so it is
     looked up."""
-    uri = f"file:{folder / 'fulfilld.db'}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True)) as store, anyio.fail_after(60):
-        while store.execute("SELECT count(*) FROM webhooks WHERE processed_at IS NULL").fetchone() != (0,):  # noqa: ASYNC110
+    store = engine_of(store_url(folder))
+    with anyio.fail_after(60):
+        while await anyio.to_thread.run_sync(store.glance, shops_with_webhooks):  # noqa: ASYNC110
             await anyio.sleep(0.02)
 
 
