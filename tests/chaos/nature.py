@@ -145,7 +145,7 @@ class Nature:
 
     async def freeze(self) -> None:
         """The whole process stands still, longer than a call may take or not."""
-        seconds = self.rng.choice((0.2, 1.0, 4.0))
+        seconds = self.rng.choice((0.2, 1.0, LEASE_SECONDS + 1.5))
         self._note("freeze", seconds=seconds)
         process = self.node.process
         assert process is not None

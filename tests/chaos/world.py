@@ -62,6 +62,7 @@ class ChaosDaemon(DaemonProcess):
     database."""
 
     program = ("-m", "tests.chaos.stepped")
+    patience_seconds = 120.0  # several at once, and a database that fails meanwhile
 
     def __init__(
         self, folder: Path, webhook_port: int = 0, storage: Mapping[str, Any] | None = None, ways: Sequence[Way] = ()

@@ -43,6 +43,8 @@ class DaemonProcess:
     storage: Mapping[str, Any]
     program: Sequence[str] = ("-m", "orchestrator")
     variables: Mapping[str, str] = {}
+    patience_seconds = 30.0
+    """How long it may take to be ready."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -121,7 +123,7 @@ class DaemonProcess:
 
     async def ready(self) -> None:
         """Waits until the daemon is ready. Raises Unreachable when it dies first."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(self.patience_seconds):
             while self.is_running:
                 try:
                     if self._listens() and (await self.call("GET", "/v1/ready"))[0] == 200:
