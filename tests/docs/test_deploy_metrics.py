@@ -160,7 +160,18 @@ tests:
       - {{series: 'fulfilld_shop_held{{shop="xs", instance="b"}}', values: "0x60"}}
       - {{series: 'fulfilld_orders{{shop="acme", situation="blocked", instance="a"}}', values: "3x60"}}
       - {{series: 'fulfilld_orders{{shop="acme", situation="blocked", instance="b"}}', values: "3x60"}}
+      - {{series: 'fulfilld_nodes{{job="fulfilld", instance="a"}}', values: "1x60"}}
+      - {{series: 'fulfilld_nodes{{job="fulfilld", instance="b"}}', values: "1x60"}}
+      - {{series: 'up{{job="fulfilld", instance="a"}}', values: "1x60"}}
+      - {{series: 'up{{job="fulfilld", instance="b"}}', values: "1x60"}}
     alert_rule_test:
+      - eval_time: 30m
+        alertname: FulfilldNodeApart
+        exp_alerts:
+          - exp_labels: {{severity: ticket, job: fulfilld}}
+            exp_annotations:
+              summary: "a fulfilld answers that works for no shop: the others do not see it"
+              description: "It does not reach the database, or has another one than they: its log says which."
       - eval_time: 30m
         alertname: FulfilldShopNotHeld
         exp_alerts:

@@ -122,6 +122,9 @@ def test_a_scrape_shows_the_status_dump() -> None:
     assert value(metrics, "fulfilld_circuit_state", dump, shop="north") == 2
     assert value(metrics, "fulfilld_oldest_pending_seconds", dump, shop="acme") == 12.5
     assert value(metrics, "fulfilld_last_sync_timestamp_seconds", dump, shop="acme") == 1772366400
+    assert value(metrics, "fulfilld_nodes", dump) == 1
+    two = {"name": "b", "shops": [], "seen_at": "2026-03-01T12:00:00.000Z"}
+    assert value(metrics, "fulfilld_nodes", {**dump, "nodes": [{**two, "name": "a"}, two]}) == 2
     assert value(metrics, "fulfilld_targets_pending", dump) == 3
     assert value(metrics, "fulfilld_events_last_cursor", dump) == 99
     assert value(metrics, "fulfilld_build_info", dump, version="1.2.3") == 1
