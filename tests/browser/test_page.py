@@ -281,8 +281,8 @@ def test_nodes_that_share_the_shops_are_shown_with_what_each_holds(desk: Desk, p
             names = [shop["name"] for shop in status["shops"]]
             mine, other = status["daemon"]["node"], "box-2:7"
             status["nodes"] = [
-                {"name": mine, "shops": 1, "seen_at": now, "draining": False},
-                {"name": other, "shops": len(names) - 2, "seen_at": now, "draining": True},
+                {"name": mine, "shops": names[:1], "seen_at": now, "draining": False},
+                {"name": other, "shops": names[2:], "seen_at": now, "draining": True},
             ]
             for shop in status["shops"]:
                 shop["holder"] = {names[0]: mine, names[1]: None}.get(shop["name"], other)

@@ -23,7 +23,7 @@ class Overview {
       [rest, Math.floor((age ?? 0) / 10), rate && { ...rate, available: 0 }]);
     const nodes = status.nodes ?? [];
     show(this.shops, [steady, milestones, nodes.length > 1], () => shops(status.shops, milestones, nodes));
-    show(this.nodes, [nodes, status.shops.map((shop) => shop.holder), status.daemon?.node], () => nodesWords(nodes, status));
+    show(this.nodes, [nodes, status.daemon?.node], () => nodesWords(nodes, status.daemon?.node));
     const endpoints = (status.delivery ?? []).map(({ lag_seconds: age, ...rest }) => [rest, Math.floor((age ?? 0) / 10)]);
     show(this.deliveries, endpoints, () => deliveries(status.delivery ?? []));
   }
@@ -108,13 +108,12 @@ function needyOrder({ shop, order, problem }, actions = true) {
 }
 
 /** The daemons that share the shops, where there are several: one alone is in the header. */
-function nodesWords(nodes, { shops: all, daemon }) {
+function nodesWords(nodes, mine) {
   if (nodes.length < 2) return [];
-  return [el("h2", {}, "Nodes"), el("ul", { class: "panel rows nodes" }, nodes.map((node) => {
-    const held = all.filter((shop) => shop.holder === node.name).length;
-    return el("li", { class: "pad" }, el("div", { class: "line" }, el("span", { class: "id wrap" }, node.name), node.name === daemon?.node && badge("this page's"),
-      node.draining && badge("draining", "warn"), el("span", {}, held ? several(held, "shop") : "no shop"), el("span", { class: "soft" }, "seen ", moment(node.seen_at))));
-  }))];
+  return [el("h2", {}, "Nodes"), el("ul", { class: "panel rows nodes" }, nodes.map((node) =>
+    el("li", { class: "pad" }, el("div", { class: "line" }, el("span", { class: "id wrap" }, node.name), node.name === mine && badge("this page's"),
+      node.draining && badge("draining", "warn"), el("span", { title: node.shops.join(", ") }, node.shops.length ? several(node.shops.length, "shop") : "no shop"),
+      el("span", { class: "soft" }, "seen ", moment(node.seen_at))))))];
 }
 
 function shops(all, milestones, nodes) {
