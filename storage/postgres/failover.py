@@ -25,7 +25,8 @@ _FAR: Final = 1_000_000
 _ONE_DAY_MS: Final = 86_400_000
 
 _FENCE: Final = (
-    "UPDATE shops SET lease_epoch = lease_epoch + ?{} WHERE name IN (SELECT name FROM shops ORDER BY name FOR UPDATE)"
+    "UPDATE {table} SET lease_epoch = lease_epoch + ?{then}"
+    " WHERE name IN (SELECT name FROM {table} ORDER BY name FOR UPDATE)"
 )
 _WAIT: Final = (
     ", lease_holder = 'failover', lease_expires_at = {now} + coalesce((SELECT max(expires_at - seen_at) FROM nodes), 0)"
@@ -47,12 +48,12 @@ _REMEDY: Final = (
 def go_on(tx: Transaction, found: Found, loss: Loss, now_ms: int) -> str:
     """Makes the store one that can be worked on; answers the id of its feed. The row of its identity is locked."""
     feed = found.feed
-    if loss is Loss.NONE:
-        tx.execute(_FENCE.format(""), (_FAR,))
-    else:
+    if loss is not Loss.NONE:
         feed = secrets.token_hex(8)
         tx.execute("UPDATE store_identity SET feed = ?, restored_at = ?", (feed, now_ms))
-        tx.execute(_FENCE.format(_WAIT.format(now=tx.dialect.now_ms)), (_FAR,))
+    then = "" if loss is Loss.NONE else _WAIT.format(now=tx.dialect.now_ms)
+    for table in ("shops", "duties"):
+        tx.execute(_FENCE.format(table=table, then=then), (_FAR,))
     forget_observations_since(tx, now_ms - _ONE_DAY_MS)
     append_event(tx, now_ms, "store.failed_over", data={"loss": str(loss), "feed": feed})
     note(tx, found.timeline)

@@ -8,14 +8,14 @@ from typing import Final
 
 import psycopg
 
-from storage.postgres.connection import Connection, connect
+from storage.postgres.connection import SETTINGS, Connection, connect
 from storage.postgres.failures import unavailable
 from storage.tokens import KeptTokens
 from storage.transaction import Row
 
 TABLE: Final = (
     'CREATE TABLE IF NOT EXISTS kept_tokens (shop TEXT COLLATE "C" PRIMARY KEY, sealed BYTEA,'
-    " version BIGINT NOT NULL DEFAULT 0, claimed_by TEXT, claimed_until TIMESTAMPTZ)"
+    ' version BIGINT NOT NULL DEFAULT 0, claimed_by TEXT COLLATE "C", claimed_until TIMESTAMPTZ)'
 )
 _CLAIM: Final = (
     "INSERT INTO kept_tokens (shop, claimed_by, claimed_until) VALUES (%s, %s, now() + make_interval(secs => %s))"
@@ -67,7 +67,9 @@ class PostgresTokens:
         return [shop for (shop,) in self._ask("reading", _SHOPS, ())]
 
     def _ask(self, doing: str, sql: str, values: Sequence[object]) -> list[Row]:
-        with self._connected(doing) as connection:
+        with self._connected(doing) as connection, connection.transaction():
+            if doing == "writing":  # what a platform gave once must outlive a power failure
+                connection.execute(f"SELECT {SETTINGS}".encode())
             return connection.execute(sql.encode(), values).fetchall()
 
     @contextmanager

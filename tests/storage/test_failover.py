@@ -14,10 +14,10 @@ from orchestrator.testing.engine_suite.scratch import NOW
 from orchestrator.testing.pooler import Pooler, pgbouncer
 from storage.changes import Change
 from storage.engines import open_store
-from storage.errors import StoreUnavailable
+from storage.errors import StaleLease, StoreUnavailable
 from storage.events import append_event, event_rows, list_events
 from storage.identity import read_identity
-from storage.leases import acquire, fence
+from storage.leases import acquire, acquire_duty, fence
 from storage.orders import get_order, insert_order, step_row
 from storage.postgres.footing import Found, Known, Loss, judge
 from storage.records import Order
@@ -41,6 +41,7 @@ async def again(store: Store, unit: Callable[[Transaction], object]) -> None:
 async def _kept(store: Store) -> tuple[Order, int]:
     def unit(tx: Transaction) -> tuple[Order, int]:
         shop = acquire(tx, "acme", "example", "here")
+        assert acquire_duty(tx, "duty", "here", 60_000) == 1
         assert shop is not None
         return insert_order(tx, order(), b"{}"), shop.lease_epoch
 
@@ -114,6 +115,8 @@ async def test_a_server_that_has_it_all_keeps_the_feed_where_that_is_known(
         assert (await _feed(store) == feed) is is_alone
         change = Change("acme", "1", epoch, step_row(kept))
         assert await store.change(change) is False
+        with pytest.raises(StaleLease):
+            await store.write(lambda tx: fence(tx, "duty", 1, "duties"))
 
 
 async def test_commits_that_wait_for_a_replica_are_not_lost(pairs: Callable[..., Pair]) -> None:
