@@ -1,4 +1,4 @@
-"""Two versions at once on one PostgreSQL: either goes on without the other, and nothing happens twice."""
+"""Two versions on one store, on PostgreSQL at once: either goes on without the other, and nothing happens twice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAVE = 2  # orders of each shop
 
 
 class World:
-    """Two simulated shops and a database. Orders move in waves, each once."""
+    """Two simulated shops and a store. Orders move in waves, each once."""
 
     def __init__(self, sandbox: Sandbox, url: str) -> None:
         self.sandbox, self._url = sandbox, url
@@ -140,6 +140,26 @@ async def test_the_version_before_works_beside_the_new_one_and_goes_on_without_i
             await world.arrive(targets, new)
             world.did_nothing_twice()
             assert await new.terminate() == 0
+
+
+async def test_a_file_goes_to_the_new_version_and_back_amid_calls(tmp_path: Path) -> None:
+    before = previous_release(tmp_path / "before")
+    sandbox = Sandbox(SandboxSettings(orders=5 * WAVE, shops=2, latency_ms=50))
+    with daemon_of(before, tmp_path / "old") as old, daemon_of(ROOT, tmp_path / "new") as new:
+        async with sandbox.running():
+            world = World(sandbox, f"sqlite:///{tmp_path}/fulfilld.db")
+            world.configure(old, new)
+            old.start()
+            await old.ready()
+            await world.imported(old)
+            for going, coming in ((old, new), (new, old)):
+                targets = await world.begin(going)
+                going.kill()
+                coming.start()
+                await coming.ready()
+                await world.arrive(targets, coming)
+            world.did_nothing_twice()
+            assert await old.terminate() == 0
 
 
 async def test_what_a_version_to_come_takes_away_waits_until_no_node_of_this_one_lives(
