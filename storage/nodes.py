@@ -140,6 +140,12 @@ def live_nodes(tx: Transaction) -> list[Node]:
     ]
 
 
+def live_names(tx: Transaction) -> list[str]:
+    """The nodes that live, by name. Whoever is to migrate the store may ask: it reads what every version has."""
+    sql = f"SELECT name FROM nodes WHERE expires_at > {tx.dialect.now_ms} ORDER BY name"  # noqa: S608
+    return [name for (name,) in tx.query(sql)]
+
+
 def older_nodes(tx: Transaction, least: int) -> list[str]:
     """The nodes that live and do not know this version of the schema, by name."""
     sql = f"SELECT name FROM nodes WHERE expires_at > {tx.dialect.now_ms} AND schema_version < ? ORDER BY name"  # noqa: S608

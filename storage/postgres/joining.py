@@ -15,7 +15,7 @@ from anyio import to_thread
 from psycopg import errors
 
 from storage.errors import Holder, StoreRefused, StoreUnreachable
-from storage.nodes import Node, live_nodes
+from storage.nodes import live_names
 from storage.postgres.connection import connect
 from storage.postgres.failures import refuses, unavailable
 from storage.postgres.readers import snapshot
@@ -44,11 +44,11 @@ class Joining:
     def release(self) -> None:
         """Nothing was taken."""
 
-    def nodes(self) -> list[Node]:
-        """Who works on the store. Raises as `acquire`."""
+    def nodes(self) -> list[str]:
+        """Who works on the store, by name. Raises as `acquire`."""
         try:
             with connect(self._options) as connection:
-                return snapshot(connection, live_nodes)
+                return snapshot(connection, live_names)
         except errors.UndefinedTable:  # no store yet, or one of an older version
             return []
         except psycopg.Error as error:
@@ -60,7 +60,7 @@ class Joining:
         host = socket.gethostname()
         with suppress(StoreRefused):
             for node in self.nodes():
-                pid = node.name.removeprefix(f"{host}:").partition(":")[0]
+                pid = node.removeprefix(f"{host}:").partition(":")[0]
                 if pid.isdigit():
                     return Holder(int(pid), host)
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator, Sequence
 
 import anyio
@@ -12,6 +14,7 @@ from structlog.testing import capture_logs
 from orchestrator.testing import postgres
 from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
+from storage.engines import engine_of
 from storage.errors import NewerStore
 from storage.leases import acquire
 from storage.migrations import Kind, Left, Migration, all_migrations, least_schema, migrate, newest_schema
@@ -250,3 +253,16 @@ async def test_a_contract_half_is_left_while_a_node_of_the_version_before_lives(
         program.knows()
         with pytest.raises(NewerStore):  # it comes back, and works on nothing that it does not understand
             await store.write(lambda tx: beat(tx, "a", Presence("1"), TERM_MS))
+
+
+async def test_who_works_on_a_store_of_the_version_before_is_known_before_it_is_migrated(url: str) -> None:
+    engine = on_postgres(url)
+    async with engine.open() as store:
+        await store.write(lambda tx: join(tx, f"{socket.gethostname()}:{os.getpid()}:1", Presence("1"), TERM_MS))
+        further = await store.read(lambda tx: columns(tx, "nodes") - {"name", "expires_at"})
+        dropped = ", ".join(f"DROP COLUMN {column}" for column in further)
+        await store.write(lambda tx: tx.execute(f"ALTER TABLE nodes {dropped}"))
+    engine_of(url).exclusive(lambda: NOW).acquire()
+    holder = engine_of(url).holder()
+    assert holder is not None
+    assert holder.pid == os.getpid()
