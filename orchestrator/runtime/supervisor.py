@@ -31,17 +31,18 @@ from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.runtime.departures import Departures
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.duties import Duties
+from orchestrator.runtime.entries import ShopEntry, facts_of, log_fault, rest
 from orchestrator.runtime.leases import Hold, Leases
 from orchestrator.runtime.membership import TERM_SECONDS, Membership
 from orchestrator.runtime.node_facts import described
 from orchestrator.runtime.renewal import renewing
-from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, ShopsFacts
+from orchestrator.runtime.reports import ShopFacts, ShopsFacts
 from orchestrator.runtime.rules import Rules
 from orchestrator.runtime.shop_store import ShopStore
 from orchestrator.runtime.wakeups import DueWakeups, Wakeups
 from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from orchestrator.runtime.worker import ShopWorker
-from storage.errors import StoreError, store_errors
+from storage.errors import StoreError
 from storage.identity import read_identity
 from storage.nodes import Presence
 from storage.store import Store
@@ -51,21 +52,6 @@ log = structlog.get_logger()
 
 _PAUSE_SECONDS = Growing(1.0, 30.0)
 _LAST_WRITE_SECONDS = 5.0
-
-
-class _Entry:
-    """One configured shop on this node."""
-
-    __slots__ = ("config", "ended", "is_leaving", "is_stopping", "rules", "scope", "started", "worker")
-
-    def __init__(self, config: ShopConfig, rules: Rules) -> None:
-        self.config = config
-        self.rules = rules
-        self.worker: ShopWorker | None = None
-        self.scope = anyio.CancelScope()
-        self.started = anyio.Event()  # the first start succeeded or failed
-        self.ended = anyio.Event()
-        self.is_stopping = self.is_leaving = False
 
 
 class Supervisor:
@@ -96,7 +82,7 @@ class Supervisor:
         self._walk_turns, self._short_turns = WalkTurns(), short_turns()
         self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics
         self._config: Config | None = None
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, ShopEntry] = {}
         self._group: TaskGroup | None = None
         self._worked_for: set[str] = set()
         self._beside = anyio.CancelScope()  # what runs beside the shops, until they have drained
@@ -125,7 +111,7 @@ class Supervisor:
     def shops(self) -> Mapping[str, ShopFacts]:
         """The configured shops as the outside may see them."""
         entries = dict(self._entries)  # those of now, whatever a reload says meanwhile
-        return ShopsFacts(entries, lambda name: _facts(name, entries[name], self._membership.name))
+        return ShopsFacts(entries, lambda name: facts_of(name, entries[name], self._membership.name))
 
     @property
     def has_others(self) -> bool:
@@ -141,7 +127,7 @@ class Supervisor:
     def configure(self, config: Config) -> None:
         """Knows the shops of a config before anybody works for them: what is asked of them meanwhile is answered."""
         self._config = config
-        self._entries = {name: _Entry(shop, Rules.of(shop, config)) for name, shop in config.shops.items()}
+        self._entries = {name: ShopEntry(shop, Rules.of(shop, config)) for name, shop in config.shops.items()}
 
     async def join(self) -> None:
         """The other nodes count on this one from now on; `start` does it where nobody did. Raises StoreMoving,
@@ -226,18 +212,18 @@ class Supervisor:
     def _add(self, shop: ShopConfig) -> None:
         assert self._group is not None
         assert self._config is not None
-        entry = self._entries[shop.name] = _Entry(shop, Rules.of(shop, self._config))
+        entry = self._entries[shop.name] = ShopEntry(shop, Rules.of(shop, self._config))
         self._group.start_soon(self._keep, entry)
 
-    async def _stop(self, entry: _Entry, seconds: float, *, is_leaving: bool = True) -> None:
+    async def _stop(self, entry: ShopEntry, seconds: float, *, is_leaving: bool = True) -> None:
         """Stops a shop's worker, once its calls have finished. `is_leaving`: this node gives the shop up."""
         entry.is_stopping, entry.is_leaving = True, is_leaving
         if entry.worker is not None:
-            await _rested(entry.worker, seconds)
+            await rest(entry.worker, seconds)
         entry.scope.cancel()
         await entry.ended.wait()
 
-    async def _keep(self, entry: _Entry) -> None:
+    async def _keep(self, entry: ShopEntry) -> None:
         """Keeps one shop's worker alive until it is stopped."""
         faults = 0  # consecutive; a worker that ran for a while before counts as the first
         try:
@@ -249,7 +235,7 @@ class Supervisor:
                         entry.worker = None
                         continue  # another node's turn
                     except Exception as error:  # noqa: BLE001 - supervised: one shop's fault is not the others'
-                        _log_fault(entry.config.name, error)
+                        log_fault(entry.config.name, error)
                     entry.worker = None
                     entry.started.set()
                     has_lived = self._clock.monotonic() - began > _PAUSE_SECONDS.longest
@@ -260,7 +246,7 @@ class Supervisor:
             entry.started.set()
             entry.ended.set()
 
-    async def _work(self, entry: _Entry) -> None:
+    async def _work(self, entry: ShopEntry) -> None:
         """Works for a shop, if need be once it is this node's, until it is to be another one's."""
         hold = await self._acquired(entry)
         worker = self._equip(entry, hold)
@@ -275,7 +261,7 @@ class Supervisor:
                 is_moved = True
                 log.info("shop.handed_over", shop=entry.config.name)
                 assert self._config is not None
-                await _rested(worker, self._config.drain_seconds)
+                await rest(worker, self._config.drain_seconds)
                 group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE_SECONDS):
@@ -284,7 +270,7 @@ class Supervisor:
                     await self._leases.release(hold)
             self._leases.retake(hold)
 
-    async def _acquired(self, entry: _Entry) -> Hold:
+    async def _acquired(self, entry: ShopEntry) -> Hold:
         """Waits until a shop is this node's."""
         shop = entry.config
         identity = shop.identity()
@@ -306,7 +292,7 @@ class Supervisor:
             log_account_change(shop.name, was, identity)
         return hold
 
-    def _equip(self, entry: _Entry, hold: Hold) -> ShopWorker:
+    def _equip(self, entry: ShopEntry, hold: Hold) -> ShopWorker:
         shop = entry.config
         limits = Limits(
             rate_per_second=shop.limits.rate_per_second,
@@ -362,7 +348,7 @@ class Supervisor:
         )
         return PLATFORMS[shop.platform].open(ours)
 
-    async def _renewed(self, entry: _Entry, fresh: ShopConfig) -> None:
+    async def _renewed(self, entry: ShopEntry, fresh: ShopConfig) -> None:
         """A shop's client was given other credentials, which a reload does not count as a change any more."""
         self.adopt(fresh)
         if entry.worker is not None:
@@ -381,37 +367,3 @@ class Supervisor:
 async def reread_later(shop: ShopConfig) -> ShopConfig | None:
     """As `config.reread`, off the event loop."""
     return await anyio.to_thread.run_sync(reread, shop)
-
-
-async def _rested(worker: ShopWorker, seconds: float) -> None:
-    """Admits no new call, and returns once those that are out have finished, at most after so long."""
-    worker.drain()
-    with anyio.move_on_after(seconds):
-        await worker.rested()
-
-
-def _facts(name: str, entry: _Entry, node: str) -> ShopFacts:
-    limits, worker = entry.config.limits, entry.worker
-    return ShopFacts(
-        name=name,
-        platform=entry.config.platform,
-        chaining=entry.config.chaining,
-        machine=entry.rules.machine,
-        is_leased=worker is not None,
-        running=worker.running if worker is not None else 0,
-        next_sync_at=worker.sync_schedule.next_at if worker is not None else None,
-        rate_limit=RateLimitFacts(limits)
-        if worker is None
-        else RateLimitFacts(limits, worker.admission.available, worker.admission.meter.reported),
-        import_since=entry.config.import_since,
-        identity=entry.config.identity(),
-        holder=None if worker is None else node,
-    )
-
-
-def _log_fault(shop: str, error: Exception) -> None:
-    """Logs a storage error in one line; any other exception is a bug and is logged with its traceback."""
-    if (causes := store_errors(error)) is not None:
-        log.error("shop.stopped", shop=shop, detail=str(causes[0]))
-    else:
-        log.error("shop.crashed", shop=shop, exc_info=error)
