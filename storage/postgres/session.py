@@ -52,7 +52,10 @@ _REGISTER: Final = (
     f" ON CONFLICT (name) DO UPDATE SET token = writers.token + {_CONNECTED} RETURNING token"
 )
 _ALONE: Final = f"SELECT {SETTINGS} FROM store_identity FOR UPDATE"  # noqa: S608
-_SINCE: Final = "SELECT cursor, shop, order_id, target, type FROM events WHERE cursor > %s ORDER BY cursor"
+_SINCE: Final = (
+    "SELECT cursor, shop, order_id, target, type FROM events WHERE cursor > %s ORDER BY cursor DESC LIMIT 20000"
+)
+"""Other nodes may have written a lot since this one did; what it wrote last is among the newest."""
 
 
 class Session:
@@ -65,6 +68,7 @@ class Session:
         self._identities: dict[str, str] = {}
         self._token = 0  # as the last commit left it
         self._newest = 0  # cursor that was published
+        self._written: Sequence[Published] = ()  # by the group that is being committed; cursors may be promises
         self._known = Known()
         self._is_unknown = False  # whether the token was gone that is known here
         self._is_checked = False  # whether each transaction checks that it is at the server of before
@@ -178,6 +182,7 @@ class Session:
                     save_changes(piece, changes)
                 if not units:
                     write_moves(piece)
+                    self._written = piece.published
                     self._is_committing = True
                     piece.commit()
             published = piece.settle()
@@ -186,6 +191,7 @@ class Session:
                 tx.published = published  # one list: the feed is claimed once
                 pending.result = pending.unit(tx)
             if units:
+                self._written = published
                 self._end(connection, moves)
         except Exception as error:
             self._is_committing = self._is_committing and (connection.closed or connection.broken)
@@ -220,6 +226,7 @@ class Session:
             else:
                 published = tx.published
             connection.execute("RELEASE unit")
+        self._written = published
         self._end(connection, Moves())
         return published
 
@@ -318,18 +325,20 @@ class Session:
         return is_kept
 
     def _published_since(self, group: Sequence[Pending[Any]]) -> list[Published]:
-        """What there is to publish of a group that was committed without an answer: all that came since. Nothing where
-        the connection breaks again: whoever waits for events looks now and then, and the group is no failure."""
+        """What a group published that was committed without an answer: what came since that is as it wrote it. Nothing
+        where the connection breaks again: whoever waits for events looks now and then, and the group is no failure."""
         for pending in group:
             if pending.change is not None:
                 pending.result = True
         assert self._connection is not None
+        if not (written := {each[1:] for each in self._written}):
+            return []
         try:
             found = self._connection.execute(_SINCE, (self._newest,)).fetchall()
         except psycopg.Error as error:
             log.warning("store.commit_not_published", store=self.where, detail=" ".join(str(error).split()))
             return []
-        return [Published(*row) for row in found]
+        return [Published(*row) for row in reversed(found) if row[1:] in written]
 
 
 def _has_moved(before: int, token: int) -> bool:

@@ -105,6 +105,20 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(
             assert found.version == first.version + ("moved" in wanted)
 
 
+async def test_what_others_committed_is_not_published_with_a_commit_whose_answer_is_lost(url: str, short: Path) -> None:
+    """Each node logs, traces and counts what it committed itself, however much others did since."""
+    server, published = postgres.server(), list[Published]()
+    with way(short, server.folder) as road:
+        through = f"postgresql://fulfilld@/{database_of(url)}?{urlencode({'host': short})}"
+        async with open_store(through, NOW, on_commit=published.extend) as store, open_store(url, NOW) as other:
+            await store.write(lambda tx: append_event(tx, NOW, "ours"))
+            for number in range(5):
+                await other.write(lambda tx, number=number: append_event(tx, NOW, f"theirs.{number}"))  # type: ignore[misc]
+            road.cut("no answer", [])
+            await store.write(lambda tx: append_event(tx, NOW, "ours, too"))
+            assert [each.type for each in published] == ["ours", "ours, too"]
+
+
 async def test_what_was_kept_is_not_reported_as_failed_where_nobody_can_say_what_was_published(
     url: str, short: Path
 ) -> None:
