@@ -159,7 +159,7 @@ def next_piece(tx: Transaction, shop: str) -> Piece | None:
 def take_orders(tx: Transaction, piece: int, most: int) -> list[str]:
     """Takes so many orders from a piece; none where another node, or whoever cancelled the job, came first. Raises
     DamagedRow."""
-    sql = f"SELECT {_PIECE.sql} FROM job_pieces WHERE seq = ?{tx.dialect.row_lock}"  # noqa: S608
+    sql = f"SELECT {_PIECE.sql} FROM job_pieces WHERE seq = ?{tx.dialect.row_take}"  # noqa: S608
     rows = tx.query(sql, (piece,))
     if not rows:
         return []

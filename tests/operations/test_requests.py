@@ -23,7 +23,7 @@ from storage.records import TargetStatus
 from storage.requests import Request, add_request, begin_request, get_requests, open_requests
 from storage.shops import get_shop
 from storage.transaction import Transaction
-from tests.support.nodes import Node, database, nodes
+from tests.support.nodes import NEVER_SECONDS, Node, database, nodes
 from tests.support.platforms import SHOPS
 from tests.support.shopfloor import SHOP, config_of
 
@@ -32,7 +32,7 @@ PLATFORMS = tuple(SHOPS)
 
 @asynccontextmanager
 async def floor(
-    folder: Path, platform: str = "selldone", orders: int = 2
+    folder: Path, platform: str = "selldone", orders: int = 2, poll_seconds: float = NEVER_SECONDS
 ) -> AsyncIterator[tuple[Sandbox, str, Node, Node]]:
     """A sandbox, its shop, the node that has it and another one."""
     sandbox = Sandbox(SandboxSettings(orders=orders))
@@ -40,7 +40,7 @@ async def floor(
         async with sandbox.running():
             config = config_of(sandbox, folder, platform=platform)
             (shop,) = config.shops
-            async with nodes(url, config) as (holder, other):
+            async with nodes(url, config, poll_seconds=poll_seconds) as (holder, other):
                 assert [node.works_for(shop) for node in (holder, other)] == [True, False]
                 yield sandbox, shop, holder, other
 
@@ -172,6 +172,24 @@ async def test_a_shop_that_nobody_works_for_is_refused_soon(tmp_path: Path, monk
                 await act
             assert (refused.value.slug, refused.value.retry_after_seconds) == ("overloaded", 1)
         assert await other.store.read(open_requests) == []
+
+
+async def test_a_shop_that_is_handed_over_is_asked_by_whoever_gets_it(tmp_path: Path) -> None:
+    """Not refused by the node that gives it up, whichever node was asked."""
+    async with floor(tmp_path, poll_seconds=0.05) as (sandbox, shop, holder, other):
+        worker = holder.supervisor.worker(shop)
+        assert worker is not None
+        worker.drain()
+        first, second = sandbox.selldone.order_ids()
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(holder.commands.refresh, shop, first)
+                group.start_soon(other.commands.refresh, shop, second)
+                await holder.committed.until(
+                    lambda: holder.store.read(open_requests), lambda waiting: len(waiting) == 2
+                )
+                await holder.supervisor.drain(5)
+        assert {first, second} <= set(await known(other))
 
 
 async def test_what_a_holder_began_before_it_ended_is_done_by_the_next_one(tmp_path: Path) -> None:

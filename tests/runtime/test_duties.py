@@ -18,7 +18,7 @@ from orchestrator.testing.engine_suite.scratch import NOW
 from storage.engines import open_store
 from storage.errors import StaleLease
 from storage.events import append_event, list_events
-from storage.leases import depose
+from storage.leases import acquire_duty, depose, lease_of
 from storage.nodes import Presence
 from storage.store import Store
 from tests.support.nodes import database, listening
@@ -173,3 +173,17 @@ async def test_where_no_other_node_can_be_a_duty_costs_nothing(tmp_path: Path) -
         assert given == [store]
         assert mate.duties.names == set()
         assert await store.read(lambda tx: tx.query("SELECT count(*) FROM duties")) == [(0,)]
+
+
+async def test_the_duty_of_a_node_that_died_is_taken_over_once_its_lease_is_over() -> None:
+    """Nobody notifies of that: who waits looks when it is time."""
+    with database() as url:
+        async with open_store(url, NOW) as store, anyio.create_task_group() as group:
+            assert await store.write(lambda tx: acquire_duty(tx, "a", "dead", 500)) == 1
+            mate = Mate(store, "alive")
+            group.start_soon(mate.run, "a")
+            await holder_of([mate], "a")
+            lease = await store.read(lambda tx: lease_of(tx, "a", "duties"))
+            assert lease is not None
+            assert (lease.holder, lease.epoch) == ("alive", 2)
+            mate.scope.cancel()

@@ -195,7 +195,7 @@ class Requests:
         asked, found = await self._store.read(lambda tx: (open_requests(tx), get_requests(tx, awaited)))
         for request in asked:
             worker = self._supervisor.worker(request.shop)
-            if worker is not None and request.id not in self._busy:
+            if worker is not None and not worker.admission.is_draining and request.id not in self._busy:
                 self._busy.add(request.id)
                 group.start_soon(self._carry_out, request, worker)
         for id_, waiting in self._waiting.items():
@@ -211,8 +211,8 @@ class Requests:
                 if not await self._store.write(lambda tx: _begun(tx, worker, request)):
                     return
                 answer = await self._outcome(request, worker)
-                if self._supervisor.worker(request.shop) is not worker:
-                    return
+                if self._supervisor.worker(request.shop) is not worker or worker.admission.is_draining:
+                    return  # what it then refuses the next one need not
                 await self._store.write(lambda tx: _keep(tx, worker, request, answer))
                 await self._store.notify(_ANSWERED, request.id)
         except Exception as error:

@@ -48,7 +48,7 @@ class CommandServices:
         where nobody can work for it now."""
         await self.rules(shop)
         worker = self.supervisor.worker(shop)
-        if worker is not None:
+        if worker is not None and (self.store.is_exclusive or not worker.admission.is_draining):
             return LocalHolder(self.store, self.clock, worker)
         if self.store.is_exclusive:
             raise nobody(shop)
