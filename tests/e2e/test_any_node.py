@@ -15,6 +15,7 @@ import pytest
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing import postgres
 from tests.api.test_http import free_port
+from tests.push.erp import SECRET, running_erp
 from tests.support.process import DaemonProcess, daemon_process
 
 pytestmark = pytest.mark.e2e
@@ -22,32 +23,35 @@ pytestmark = pytest.mark.e2e
 TOKEN = "a-token-of-both-daemons"
 
 
-def listens(daemon: DaemonProcess) -> str:
-    """Adds a TCP listener to a daemon's config; answers its origin."""
+def listens(daemon: DaemonProcess, **sections: Mapping[str, Any]) -> str:
+    """Adds a TCP listener and further sections to a daemon's config; answers its origin."""
     port, path = free_port(), daemon.folder / "config.json"
     config = json.loads(path.read_text())
+    config |= sections
     config["api"] = {**config.get("api", {}), "tcp": {"port": port, "token": TOKEN}}
     path.write_text(json.dumps(config))
     return f"http://127.0.0.1:{port}"
 
 
 @asynccontextmanager
-async def two(folder: Path, sandbox: Sandbox) -> AsyncIterator[tuple[str, list[DaemonProcess], list[str]]]:
-    """A shop, the daemon that works for it and the other one, and their origins."""
+async def two(
+    folder: Path, sandbox: Sandbox, **sections: Mapping[str, Any]
+) -> AsyncIterator[tuple[str, list[DaemonProcess], list[str]]]:
+    """A shop, the daemon that works for it and the other one, and their origins. `sections`: of both configs."""
     url = postgres.server().database()
     (folder / "one").mkdir()
     (folder / "two").mkdir()
     async with sandbox.running(), daemon_process(folder / "one") as one, daemon_process(folder / "two") as other:
         origins = []
         for daemon in (one, other):
-            daemon.storage = {"url": url}
+            daemon.storage = {"url": url, "lease_seconds": 2}
             shop = daemon.configure(sandbox)
-            origins.append(listens(daemon))
+            origins.append(listens(daemon, **sections))
             daemon.start()
             await daemon.ready()
         yield shop, [one, other], origins
         for daemon in (one, other):
-            assert await daemon.terminate() == 0
+            assert not daemon.is_running or await daemon.terminate() == 0
     postgres.server().forget()
 
 
@@ -110,3 +114,28 @@ async def test_a_browser_that_logged_in_at_one_daemon_is_known_to_the_other_unti
         with anyio.fail_after(30):
             while (await asked(one, "GET", "/v1/status", None, cookies[one]))[0] != 401:  # noqa: ASYNC110 - in its time
                 await anyio.sleep(0.1)
+
+
+@pytest.mark.parametrize("dies", [0, 1])
+async def test_events_are_pushed_though_the_daemon_dies_that_pushes_them(tmp_path: Path, dies: int) -> None:
+    """One of both pushes: with each of them killed once it is the one that does at least once."""
+    sandbox = Sandbox(SandboxSettings(orders=6))
+    async with running_erp() as erp:
+        delivery = {"orders_url": erp.url(), "secret": SECRET, "timeout_seconds": 5.0, "max_wait_seconds": 0.5}
+        async with two(tmp_path, sandbox, delivery=delivery) as (shop, daemons, _):
+            ids, left = sandbox.selldone.order_ids(), daemons[1 - dies]
+            with anyio.fail_after(60):
+                assert (await left.call("POST", f"/v1/shops/{shop}/sync?wait=14"))[0] == 200
+                daemons[dies].kill()
+                while (await left.call("POST", f"/v1/shops/{shop}/sync?wait=14"))[0] != 200:  # noqa: ASYNC110
+                    await anyio.sleep(0.1)  # until it has the shop
+                for order in ids:
+                    assert (await left.call("POST", f"/v1/shops/{shop}/orders/{order}/announce"))[0] == 200
+                await erp.until(
+                    lambda erp: (
+                        {each.body["order"] for each in erp.taken if each.body["type"] == "order.announced"} == set(ids)
+                    )
+                )
+            for order in ids:
+                seen = [each.cursor for each in erp.taken if each.body["order"] == order]
+                assert list(dict.fromkeys(seen)) == sorted(set(seen)), "in order, whatever came twice"
