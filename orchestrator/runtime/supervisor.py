@@ -78,6 +78,7 @@ class Supervisor:
         self.duties = Duties(store, self._membership, clock)
         """What is done once among all nodes."""
         self._departures = Departures(store, clock, node, self._identities)
+        self._membership.include(self._departures)
         self._due = DueWakeups(store, clock)
         self._walk_turns, self._short_turns = WalkTurns(), short_turns()
         self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics

@@ -24,6 +24,7 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.engines import open_store
 from storage.errors import NewerStore, StaleLease, StoreUnavailable
+from storage.events import EventFilter, list_events
 from storage.leases import acquire, lease_of
 from storage.nodes import Presence, beat, live_nodes
 from storage.shops import get_shop
@@ -349,3 +350,25 @@ async def test_a_node_whose_version_the_store_has_outgrown_ends_once_it_was_take
         node.membership.beat_in(0)
         with pytest.RaisesGroup(NewerStore), anyio.fail_after(60):
             await node.membership.run()
+
+
+async def test_a_shop_has_left_when_no_living_nodes_config_has_it(url: str, tmp_path: Path) -> None:
+    sandbox, committed = Sandbox(SandboxSettings(orders=1)), Committed()
+    async with sandbox.running(), shared(url, committed) as store:
+        both, one = config_with(sandbox, tmp_path / "a", 2), config_with(sandbox, tmp_path / "b", 1)
+        (gone,) = both.shops.keys() - one.shops.keys()
+        first, second = supervisor_of(store, "a"), supervisor_of(store, "b")
+
+        async def left() -> list[str | None]:
+            wanted = EventFilter(types=("shop.left",))
+            return [event.shop for event in await store.read(lambda tx: list_events(tx, 0, 99, wanted))]
+
+        async with anyio.create_task_group() as group:
+            await first.start(group, both)
+            await second.start(group, one)
+            await second.reload(one)
+            assert await left() == [], "the other node has it"
+            await first.drain(5)
+            with anyio.fail_after(60):
+                await committed.until(left, lambda found: found == [gone])
+            await second.drain(5)

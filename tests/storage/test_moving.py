@@ -21,10 +21,12 @@ from storage.events import append_event, last_cursor, list_events
 from storage.identity import keep_forgotten, mark_copy, read_identity, settle_identity
 from storage.leases import acquire
 from storage.moving import NotMoved
+from storage.nodes import Presence, StoreInUse, StoreMoving, join, leave
 from storage.order_search import list_orders
 from storage.orders import insert_order
 from storage.payloads import get_kept, get_payload
 from storage.shops import list_shops
+from storage.store import Store
 from storage.targets import get_target, insert_target
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook, due_webhooks
@@ -264,3 +266,64 @@ async def test_a_store_that_a_newer_version_has_expanded_is_left_to_that_one(
         await move_store(*stores_of(old, new))
     async with open_store(new, NOW) as store:  # nothing was begun
         assert (await store.read(read_identity)).place is None
+
+
+@pytest.mark.parametrize("which", ["old", "new"])
+async def test_a_store_that_a_daemon_shares_is_not_moved(tmp_path: Path, which: str) -> None:
+    urls = {"old": SCRATCH["postgresql"](tmp_path), "new": SCRATCH["postgresql"](tmp_path)}
+    await _filled(urls["old"])
+    async with open_store(urls[which], NOW) as store:
+        await store.write(lambda tx: join(tx, "node-1", Presence("1"), 60_000))
+        with pytest.raises(StoreInUse, match="in use by node-1"):
+            await move_store(*stores_of(urls["old"], urls["new"]))
+        await store.write(lambda tx: leave(tx, "node-1"))
+    await move_store(*stores_of(urls["old"], urls["new"]))
+    postgres.server().forget()
+
+
+async def test_no_daemon_joins_a_store_that_is_being_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = [SCRATCH["postgresql"](tmp_path), SCRATCH["postgresql"](tmp_path)]
+    await _filled(urls[0])
+    refused = []
+    verified = moving._verified
+
+    async def trying(source: Store, target: Store, table: moving.Table) -> moving.Moved:
+        for store in (source, target):
+            with pytest.raises(StoreMoving, match="moves this store"):
+                await store.write(lambda tx: join(tx, "node-1", Presence("1"), 60_000))
+            refused.append(table.name)
+        return await verified(source, target, table)
+
+    monkeypatch.setattr(moving, "_verified", trying)
+    await move_store(*stores_of(*urls))
+    assert refused
+    for url in urls:
+        async with open_store(url, NOW) as store:
+            await store.write(lambda tx: join(tx, "node-1", Presence("1"), 60_000))  # it is over
+    postgres.server().forget()
+
+
+async def test_a_store_on_which_a_daemon_works_again_does_not_become_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command stood still for longer than it counts, and does not know of the daemon that joined since."""
+    urls = [SCRATCH["postgresql"](tmp_path), SCRATCH["postgresql"](tmp_path)]
+    await _filled(urls[0])
+    copy = moving._copy
+
+    async def frozen(source: Store, target: Store, table: moving.Table) -> None:
+        if table.name == "webhooks":
+
+            def unit(tx: Transaction) -> None:
+                tx.execute("DELETE FROM nodes")
+                join(tx, "node-1", Presence("1"), 60_000)
+
+            await source.write(unit)
+        await copy(source, target, table)
+
+    monkeypatch.setattr(moving, "_copy", frozen)
+    with pytest.raises(StoreInUse, match="node-1"):
+        await move_store(*stores_of(*urls))
+    async with open_store(urls[0], NOW) as store:
+        assert (await store.read(read_identity)).copied_at is None
+    postgres.server().forget()
