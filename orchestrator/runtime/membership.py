@@ -91,6 +91,9 @@ class Membership:
                 except StoreError as error:  # what is not renewed ends by itself
                     log.warning("node.heartbeat_failed", node=self.name, detail=str(error))
                     self.beat_in(_AGAIN_SECONDS)
+                except Exception as error:  # supervised: a row that cannot be read must not end the daemon
+                    log.error("node.heartbeat_failed", node=self.name, detail=str(error), exc_info=error)
+                    self.beat_in(_AGAIN_SECONDS)
 
     async def announce(self) -> None:
         """Says at once what has changed of this node. The store may be away: then the next heartbeat does."""
