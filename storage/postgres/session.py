@@ -209,26 +209,37 @@ class Session:
             self._begin(connection, Moves())
         published: list[Published] = []
         for pending in group:
-            tx = PostgresTransaction(connection, self._identities)
-            tx.published = list(published)
-            connection.execute("SAVEPOINT unit")
             try:
-                pending.result = pending.unit(tx)
-                write_moves(tx)
+                try:
+                    published = self._alone(connection, pending, published)
+                except psycopg.errors.UniqueViolation:  # of a row that another node has just written: it is seen now
+                    published = self._alone(connection, pending, published)
             except Exception as error:  # handed to the unit's caller
                 if is_of_the_server(error):
                     raise  # the group fails as one
+                pending.error = error
+        self._written = published
+        self._end(connection, Moves())
+        return published
+
+    def _alone(self, connection: Connection, pending: Pending[Any], published: Sequence[Published]) -> list[Published]:
+        """Runs a unit that undoes nothing but itself when it fails; what is published with it."""
+        tx = PostgresTransaction(connection, self._identities)
+        tx.published = list(published)
+        connection.execute("SAVEPOINT unit")
+        try:
+            pending.result = pending.unit(tx)
+            write_moves(tx)
+        except Exception as error:
+            if not is_of_the_server(error):
                 connection.execute("ROLLBACK TO unit")
                 self._prepared.clear()
                 if published:  # the feed is still ours, and cursors were drawn that nobody has
                     connection.execute(FEED_PLACE)
-                pending.error = error
-            else:
-                published = tx.published
-            connection.execute("RELEASE unit")
-        self._written = published
-        self._end(connection, Moves())
-        return published
+                connection.execute("RELEASE unit")
+            raise
+        connection.execute("RELEASE unit")
+        return tx.published
 
     def _begin(self, connection: Connection, moves: Moves) -> Piece:
         piece = Piece(connection, self._identities, moves, self._prepared)

@@ -28,7 +28,7 @@ from tests.chaos.tenancy import takeovers, tenancy
 from tests.chaos.world import PACE, Finding, World
 
 FAULTS = {"mixed": 0.15, "webhook_lost": 0.1, "webhook_twice": 0.1}
-_CALLS_AN_ORDER = 7
+_CALLS_AN_ORDER = 16
 _DESKS = 3
 _PATIENCE_SECONDS = 180
 _TAKEN_OVER_SECONDS = LEASE_SECONDS + 2.0

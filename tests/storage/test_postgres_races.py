@@ -1,0 +1,74 @@
+"""Nodes that write the same at the same time: one is first, and the others see what it wrote."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+
+import anyio
+import pytest
+
+from orchestrator.testing import postgres
+from orchestrator.testing.engine_suite.samples import order, target
+from orchestrator.testing.engine_suite.scratch import NOW
+from storage.changes import Change
+from storage.engines import open_store
+from storage.leases import acquire
+from storage.orders import insert_order, step_row
+from storage.records import Order, changed
+from storage.targets import insert_target
+from storage.transaction import Transaction
+
+_PATIENCE_SECONDS = 20
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    yield postgres.server().database()
+    postgres.server().forget()
+
+
+@pytest.mark.parametrize("is_beside_stale", [False, True])
+async def test_a_key_that_two_nodes_are_given_at_once_is_one_target(url: str, is_beside_stale: bool) -> None:
+    """Also where the unit runs apart from others of its group, one of which is stale."""
+    looked, inserted = threading.Barrier(2), threading.Event()
+    runs: dict[str, int] = {"first": 0, "second": 0}
+
+    def prepared(tx: Transaction) -> Order:
+        acquire(tx, "acme", "example", "here")
+        return insert_order(tx, order(), b"{}")
+
+    def warm(tx: Transaction, name: str) -> None:
+        insert_target(tx, changed(target(), id=name), name, "hash")
+
+    def submitted(tx: Transaction, node: str) -> str:
+        runs[node] += 1
+        if found := tx.query("SELECT id FROM targets WHERE idempotency_key = ?", ("key",)):
+            return str(found[0][0])
+        if runs[node] == 1:
+            looked.wait(_PATIENCE_SECONDS)
+            if node == "second":
+                assert inserted.wait(_PATIENCE_SECONDS)
+        insert_target(tx, changed(target(), id=node), "key", "hash")
+        inserted.set()
+        return node
+
+    answers: dict[str, str] = {}
+    async with open_store(url, NOW) as first, open_store(url, NOW) as second:
+        known = await first.write(prepared)
+        for name, store in (("warm-1", first), ("warm-2", second)):  # what a connection does first it may do twice
+            await store.write(partial(warm, name=name))
+        stale = Change("acme", "1", 99, step_row(known))
+
+        async def submit(node: str) -> None:
+            store = {"first": first, "second": second}[node]
+            answers[node] = await store.write(lambda tx: submitted(tx, node))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(submit, "first")
+            if is_beside_stale:
+                group.start_soon(second.change, stale)
+            group.start_soon(submit, "second")
+        assert answers == {"first": "first", "second": "first"}
+        assert runs["second"] == 2
