@@ -58,7 +58,9 @@ class Duties:
                     await self._do(name, work)
                 except StoreError as error:
                     log.info("duty.interrupted", duty=name, detail=str(error))
-                    await anyio.sleep(_AGAIN_SECONDS)
+                except Exception:  # supervised: one duty's fault is not the daemon's
+                    log.exception("duty.crashed", duty=name)
+                await anyio.sleep(_AGAIN_SECONDS)
         finally:
             self.names.discard(name)
 

@@ -38,7 +38,7 @@ async def two(
     folder: Path, sandbox: Sandbox, **sections: Mapping[str, Any]
 ) -> AsyncIterator[tuple[str, list[DaemonProcess], list[str]]]:
     """A shop, the daemon that works for it and the other one, and their origins. `sections`: of both configs."""
-    url = postgres.server().database()
+    url = postgres.server().store()
     (folder / "one").mkdir()
     (folder / "two").mkdir()
     async with sandbox.running(), daemon_process(folder / "one") as one, daemon_process(folder / "two") as other:

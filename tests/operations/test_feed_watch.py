@@ -40,7 +40,7 @@ class Facts:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    yield postgres.server().database()
+    yield postgres.server().store()
     postgres.server().forget()
 
 

@@ -143,7 +143,8 @@ async def test_who_lost_a_duty_writes_nothing_for_it_and_stops_while_the_other_o
         await now.write(lambda tx: append_event(tx, NOW, "goes on"))
 
 
-async def test_work_that_fails_for_the_store_is_begun_anew() -> None:
+@pytest.mark.parametrize("error", [StaleLease("a"), LookupError("a mistake")], ids=repr)
+async def test_work_that_fails_is_begun_anew(error: Exception) -> None:
     async with mates(1) as (one,):
         begun: list[Store] = []
         again = anyio.Event()
@@ -151,7 +152,7 @@ async def test_work_that_fails_for_the_store_is_begun_anew() -> None:
         async def work(store: Store) -> None:
             begun.append(store)
             if len(begun) == 1:
-                raise StaleLease("a")
+                raise error
             again.set()
             await anyio.sleep_forever()
 

@@ -50,8 +50,8 @@ def looking_every(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def database() -> Iterator[str]:
-    """The URL of an empty database for as long as the block lasts."""
-    yield postgres.server().database()
+    """The URL of an empty store for as long as the block lasts."""
+    yield postgres.server().store()
     postgres.server().forget()
 
 
