@@ -13,5 +13,5 @@ class Release(NamedTuple):
     schema: int
 
 
-PREVIOUS: Final = Release("0.3.0", "f13eefb58732e518d1e9a4b639557060a9e730fb", 30)
+PREVIOUS: Final = Release("0.3.0", "f564edf2ca3c2e1b09bbea048c8734f43eefaf8e", 33)
 """Set with each release that was tagged."""
