@@ -1,6 +1,7 @@
 """What waits for an engine's one writer: while one group is on its way to the disk the next one gathers, so the more is
 going on, the cheaper each unit becomes. Bulk units (imports, long lists, retention) are long and wait apart: one of
-them comes along with each group, so that a step or a target waits for one at most.
+them comes along with each group, so that a step or a target waits for one at most. A heartbeat goes before all, alone:
+who is late with it loses its shops.
 
 A caller that is cancelled does not undo its unit: it is committed or not as if the caller had waited.
 """
@@ -58,10 +59,11 @@ class Gathering:
         self.is_closing = False
         self._groups: deque[Group] = deque()
         self._bulk: deque[Group] = deque()  # of one unit each
+        self._first: deque[Group] = deque()  # so are these
         self._wake = anyio.Event()
 
     def __bool__(self) -> bool:
-        return bool(self._groups or self._bulk)
+        return bool(self._groups or self._bulk or self._first)
 
     def close(self) -> None:
         """Takes nothing more, and wakes the writer, which ends once everything that waits is committed."""
@@ -84,6 +86,19 @@ class Gathering:
             raise pending.error
         return pending.result  # type: ignore[return-value]
 
+    async def committed_first(self, pending: Pending[T]) -> T:
+        """As `committed`, next of all and by itself."""
+        if self.is_closing:
+            raise StoreUnavailable("the store is closed")
+        group = Group()
+        group.members.append(pending)
+        self._first.append(group)
+        self._wake.set()
+        await group.done()
+        if pending.error is not None:
+            raise pending.error
+        return pending.result  # type: ignore[return-value]
+
     async def wait(self, seconds: float | None = None) -> None:
         """Returns when there is something to write, at `close`, and after so many seconds."""
         self._wake = anyio.Event()
@@ -94,6 +109,8 @@ class Gathering:
         """What commits next, together."""
         for _ in range(_TURNS):
             await checkpoint()
+        if self._first:
+            return [self._first.popleft()]
         groups = [self._groups.popleft()] if self._groups else []
         bulk = min(len(self._bulk), 1 if groups else _BULK_LIMIT)
         return [*groups, *(self._bulk.popleft() for _ in range(bulk))]

@@ -66,6 +66,10 @@ class Store(Protocol):
         """As `write`, for one of many units that nobody waits for, such as those of an import: others go first."""
         ...
 
+    async def write_first(self, unit: Callable[[Transaction], T], /) -> T:
+        """As `write`, before all that waits and by itself."""
+        ...
+
     async def change(self, change: Change, /) -> bool:
         """Writes a change, together with those of others. True once it is durable; False: it is stale, and nothing of
         it was written. It has an epoch. As with `write`, it is written whatever becomes of the caller."""

@@ -125,6 +125,10 @@ class DutyStore:
         """As `Store.write_bulk`. Raises StaleLease as `write`."""
         return await self._store.write_bulk(self._fenced(unit))
 
+    async def write_first(self, unit: Callable[[Transaction], T]) -> T:
+        """As `Store.write_first`. Raises StaleLease as `write`."""
+        return await self._store.write_first(self._fenced(unit))
+
     async def change(self, change: Change) -> bool:
         """As `Store.change`; a change is fenced by its shop."""
         return await self._store.change(change)

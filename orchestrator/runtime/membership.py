@@ -136,7 +136,7 @@ class Membership:
             nodes = live_nodes(tx)
             return nodes, [each.renew(tx, nodes) for each in self._renewed]
 
-        nodes, after = await self._store.write(unit)
+        nodes, after = await self._store.write_first(unit)
         self.nodes = tuple(nodes)
         for act in after:
             act(began)

@@ -66,6 +66,10 @@ class PostgresStore:
         """As `write`, but few of these share a commit, and fewer while anything else is to be written."""
         return await self._writer.write_bulk(unit)
 
+    async def write_first(self, unit: Unit[T]) -> T:
+        """As `write`, before all that waits and by itself."""
+        return await self._writer.write_first(unit)
+
     async def change(self, change: Change) -> bool:
         """Writes a change, together with those of others. True once it is durable; False: it is stale."""
         return await self._writer.change(change)

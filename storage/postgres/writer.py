@@ -36,6 +36,10 @@ class Writer:
         """As `Store.write_bulk`."""
         return await self._committed(Pending(unit), is_bulk=True)
 
+    async def write_first(self, unit: Unit[T]) -> T:
+        """As `Store.write_first`."""
+        return await self._waiting.committed_first(Pending(unit))
+
     def change(self, change: Change) -> Coroutine[Any, Any, bool]:
         """As `Store.change`."""
         return self._committed(Pending.of(change))

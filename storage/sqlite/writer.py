@@ -53,6 +53,12 @@ class Writer:
         """As `Store.write_bulk`."""
         return await self._committed(Pending(unit), is_bulk=True)
 
+    async def write_first(self, unit: Unit[T]) -> T:
+        """As `Store.write_first`."""
+        if not self._waiting.is_closing:
+            self.refuse_lost()
+        return await self._waiting.committed_first(Pending(unit))
+
     def change(self, change: Change) -> Coroutine[Any, Any, bool]:
         """As `Store.change`."""
         return self._committed(Pending.of(change))

@@ -61,6 +61,10 @@ class Frozen:
         await self.thawed.wait()
         return await self._store.write_bulk(unit)
 
+    async def write_first(self, unit: Any) -> Any:
+        await self.thawed.wait()
+        return await self._store.write_first(unit)
+
     async def change(self, change: Change) -> bool:
         await self.thawed.wait()
         return await self._store.change(change)
@@ -189,7 +193,7 @@ async def test_whatever_way_a_worker_writes_its_lease_is_checked(tmp_path: Path)
 
 
 #: who may write to the store past the fence: what is not a worker's
-UNFENCED = {"departures.py", "leases.py", "membership.py", "shop_store.py", "supervisor.py", "wakeups.py"}
+UNFENCED = {"departures.py", "duties.py", "leases.py", "membership.py", "shop_store.py", "supervisor.py", "wakeups.py"}
 
 
 def test_nothing_of_a_worker_can_write_past_the_fence() -> None:

@@ -58,7 +58,7 @@ class Shared:
             raise StoreUnavailable("no connection")
         return await self._store.write(unit)  # type: ignore[arg-type]
 
-    write_bulk = write
+    write_bulk = write_first = write
 
 
 @pytest.fixture

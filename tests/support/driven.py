@@ -214,7 +214,7 @@ class _MemoryStore:
     async def write(self, unit: Callable[[Transaction], T]) -> T:
         return self.run(unit)
 
-    read = write_bulk = write
+    read = write_bulk = write_first = write
 
     async def change(self, change: Change) -> bool:
         return self.run(lambda tx: save_change(tx, change))

@@ -147,7 +147,29 @@ async def test_a_reader_cannot_write(engine: Engine) -> None:
         assert len(await store.read(lambda tx: list_orders(tx, 0, 9))) == 1
 
 
-@pytest.mark.parametrize("call", ["write", "write_bulk"])
+async def test_what_is_written_first_waits_for_nothing_but_what_is_under_way(engine: Engine) -> None:
+    done: list[str] = []
+    is_under_way, may_go_on = threading.Event(), threading.Event()
+
+    def holding(_tx: Transaction) -> None:
+        if not is_under_way.is_set():  # a group may be tried twice
+            is_under_way.set()
+            may_go_on.wait(60)
+
+    async with engine.open() as store, anyio.create_task_group() as group:
+        group.start_soon(store.write, holding)
+        await anyio.to_thread.run_sync(is_under_way.wait)
+        group.start_soon(store.write, lambda _: done.append("unit"))
+        group.start_soon(store.write_bulk, lambda _: done.append("bulk"))
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(store.write_first, lambda _: done.append("first"))
+        await anyio.wait_all_tasks_blocked()
+        may_go_on.set()
+    assert done[0] == "first"
+    assert set(done) == {"first", "unit", "bulk"}
+
+
+@pytest.mark.parametrize("call", ["write", "write_bulk", "write_first"])
 async def test_what_was_handed_over_is_written_when_the_store_closes(engine: Engine, call: str) -> None:
     async with engine.open() as store, anyio.create_task_group() as group:
         for number in range(300):
