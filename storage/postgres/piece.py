@@ -6,6 +6,7 @@ expected and ends the transaction itself when it is not so (`NotAsExpected`), so
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Mapping, Sequence
 from typing import Final, NoReturn, TypeAlias
 
@@ -33,6 +34,14 @@ _MOVE_ON: Final = (
     "WITH done AS (UPDATE writers SET token = token + 1 WHERE name = $1 AND token = $2{} RETURNING 1)"  # noqa: S608
     f" SELECT 1 / (count(*) = $3)::int, {SETTINGS} FROM done"
 )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("error ignored terminating")
+
+
+# What psycopg warns of when a piece is left that was refused: the error has been raised before, and is handled.
+logging.getLogger("psycopg").addFilter(_is_news)
 
 
 class Unprepared(Exception):

@@ -243,3 +243,23 @@ async def test_a_connection_that_is_gone_when_a_statement_is_first_used_is_repla
                 group.start_soon(write, store, "written")
         wanted = {"change": ["moved"], "unit": ["written"], "both": ["moved", "written"]}[what]
         assert sorted(await types(store)) == ["before", *wanted]
+
+
+async def test_what_is_refused_in_the_midst_of_a_piece_is_no_warning_of_the_library(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_store(url, NOW) as store:
+
+        def unit(tx: Transaction) -> Order:
+            acquire(tx, "acme", "example", "here", 60_000)
+            return insert_order(tx, order(), b"{}")
+
+        first = await store.write(unit)
+        events = event_rows(NOW, "acme", "1", [BEFORE] * 2000)
+        stale = Change("acme", "1", 7, step_row(first), events=events)
+        for _ in range(3):
+            async with anyio.create_task_group() as group:
+                group.start_soon(store.change, stale)
+                group.start_soon(write, store, "written")
+        assert await types(store) == ["written"] * 3
+        assert [each.getMessage() for each in caplog.records if each.name.startswith("psycopg")] == []
