@@ -36,12 +36,12 @@ _MOVE_ON: Final = (
 )
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def _is_unhandled(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("error ignored terminating")
 
 
 # What psycopg warns of when a piece is left that was refused: the error has been raised before, and is handled.
-logging.getLogger("psycopg").addFilter(_is_news)
+logging.getLogger("psycopg").addFilter(_is_unhandled)
 
 
 class Unprepared(Exception):
