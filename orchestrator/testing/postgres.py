@@ -99,7 +99,11 @@ class Server:
     def forget(self) -> None:
         """Drops what was made so far."""
         while self._made:
-            self._ask(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(self._made.pop())))
+            self.forget_last()
+
+    def forget_last(self) -> None:
+        """Drops the one that was made last."""
+        self._ask(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(self._made.pop())))
 
     @contextmanager
     def away(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Identifier
 from storage.errors import NotAStore, StoreUnavailable
 from storage.migrations import Migrated, Migration, migrate, note, spelled
 from storage.nodes import older_nodes
+from storage.postgres.care import care_for
 from storage.postgres.connection import DIALECT, Connection, PostgresTransaction, connect
 from storage.postgres.footing import IS_SYNCHRONOUS, TABLE, timeline_of
 from storage.postgres.tokens import TABLE as TOKENS
@@ -76,6 +77,7 @@ def prepare(options: Mapping[str, str], now_ms: int) -> None:
         done = _until_let(partial(_migrated, connection, now_ms))
         for migration in done.apart:
             _until_let(partial(_build, options, connection, migration, now_ms))
+        care_for(connection)
     for each in done.left:
         log.warning(
             "store.contract_left",
