@@ -27,7 +27,7 @@ POLL_SECONDS: Final = 1.0
 _CHANNEL: Final = "feed"
 _SPACING_SECONDS: Final = 0.02  # between two notices, and between two reads
 _PAGE: Final = 1000
-_AGAIN_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 1.0
 
 
 def _ignored(_cursor: int) -> None:
