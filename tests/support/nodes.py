@@ -162,6 +162,8 @@ async def nodes(
                 if not deaf:
                     await listening(other.store, node.store)
                 await node.start(group, config)
+            while not all(node.supervisor.has_others or count == 1 for node in found):  # noqa: ASYNC110 - heartbeats
+                await anyio.sleep(0.01)
             try:
                 yield found
             finally:

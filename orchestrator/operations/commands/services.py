@@ -47,10 +47,10 @@ class CommandServices:
         """Who works for a configured shop, for what needs its platform. Raises Refused as `rules`, and `overloaded`
         where nobody can work for it now."""
         await self.rules(shop)
-        worker = self.supervisor.worker(shop)
-        if worker is not None and (self.store.is_exclusive or not worker.admission.is_draining):
+        worker, has_others = self.supervisor.worker(shop), self.supervisor.has_others
+        if worker is not None and not (has_others and worker.admission.is_draining):
             return LocalHolder(self.store, self.clock, worker)
-        if self.store.is_exclusive:
+        if not has_others:
             raise nobody(shop)
         return RemoteHolder(self.store, self.requests, shop)
 
