@@ -38,6 +38,19 @@ async def done(store: Store, shop: str = WHOLE) -> list[Point]:
     return await store.read(lambda tx: list_activity(tx, MINUTE_MS, shop, 0, 2 * NOON))
 
 
+async def test_what_several_nodes_did_in_one_minute_is_added_up(tmp_path: Path) -> None:
+    time = Time()
+    async with open_store(store_url(tmp_path), NOON) as store:
+        nodes = [(ActivityRecorder(store, metrics := Metrics(), time.clock), metrics) for _ in range(2)]
+        for _, metrics in nodes:
+            metrics.step_finished("acme", "xsale", "set_state", "done", 0.1)
+        time.now += MINUTE_MS
+        for recorder, _ in nodes:
+            await recorder.record()
+        assert await done(store, "acme") == [Point(NOON, Activity(2, 0, 0, 2))]
+        assert [point.done.steps_done for point in await done(store)] == [2]
+
+
 async def test_each_minute_gets_what_the_counters_grew_by_in_it(tmp_path: Path) -> None:
     time, metrics = Time(), Metrics()
     async with open_store(store_url(tmp_path), NOON) as store:
