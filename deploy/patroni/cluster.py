@@ -165,11 +165,13 @@ class Cluster:
         if name in SERVERS:
             return [_found("patroni"), str(HERE / "patroni.yml")], self._variables_of(name), self._account
         (self.folder / name).mkdir(exist_ok=True)
-        own = {"storage": {"url": self.url}, "api": {"socket": str(self.socket(name))}}
+        key = {"secret_key": self._passwords["secret key"]}
+        storage = {**key, **self._config.get("storage", {}), "url": self.url}
+        own = {"storage": storage, "api": {"socket": str(self.socket(name))}}
         kept = {key: value for key, value in self._config.items() if key not in _OF_ONE_DAEMON}
         path = self.folder / name / "config.json"
         path.touch(0o600)
-        path.write_text(json.dumps({**kept, **own, "storage": {**kept.get("storage", {}), **own["storage"]}}), "utf-8")
+        path.write_text(json.dumps({**kept, **own}), "utf-8")
         state = {"STATE_DIRECTORY": str(self.folder / name)}
         return [sys.executable, "-m", "orchestrator", "--config", str(path), "run"], state, {}
 
@@ -210,9 +212,8 @@ class Cluster:
         path = self.folder / "passwords.json"
         if not path.exists():
             path.touch(0o600)
-            path.write_text(
-                json.dumps({name: secrets.token_hex(16) for name in ("postgres", "replicator", "fulfilld")})
-            )
+            names = ("postgres", "replicator", "fulfilld", "secret key")
+            path.write_text(json.dumps({name: secrets.token_hex(16) for name in names}), "utf-8")
         found: dict[str, str] = json.loads(path.read_text("utf-8"))
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def config(tmp_path: Path) -> Config:
     """The config of every node, with the secrets where this machine can have them."""
     text = (DEPLOY / "cluster.json").read_text("utf-8").replace("/run/secrets", str(tmp_path))
     (tmp_path / "acme-token").write_text("s3cret-of-acme\n", "utf-8")
+    (tmp_path / "secret-key").write_text("s3cret-of-the-tokens-in-the-database\n", "utf-8")
     (tmp_path / "storage-url").write_text("postgresql://fulfilld:s3cret-of-db@db/fulfilld\n", "utf-8")
     path = tmp_path / "config.json"
     path.write_text(text, "utf-8")
@@ -71,8 +73,8 @@ def test_the_database_is_the_one_that_the_url_names(config: Config) -> None:
 
 def test_secrets_are_where_the_config_has_them_and_kept_out_of_git() -> None:
     text = (DEPLOY / "cluster.json").read_text("utf-8")
-    wanted = {name for name in ("acme-token", "storage-url") if f'{{"file": "/run/secrets/{name}"}}' in text}
-    assert wanted == {"acme-token", "storage-url"}
+    wanted = set(re.findall(r'{"file": "/run/secrets/([^"]+)"}', text))
+    assert wanted == {"acme-token", "secret-key", "storage-url"}
     assert all(set(CLUSTER["services"][name]["secrets"]) == wanted for name in NODES)
     head = (DEPLOY / "kubernetes" / "cluster.yml").read_text("utf-8").partition("apiVersion")[0]
     (secret,) = [each["secret"]["secretName"] for each in pod()["volumes"] if "secret" in each]
