@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import anyio
 import structlog
 
@@ -9,7 +11,7 @@ from orchestrator.config import ShopConfig
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts
 from orchestrator.runtime.rules import Rules
 from orchestrator.runtime.worker import ShopWorker
-from storage.errors import store_errors
+from storage.errors import StaleLease, StoreError
 
 log = structlog.get_logger()
 
@@ -56,9 +58,17 @@ def facts_of(name: str, entry: ShopEntry, node: str) -> ShopFacts:
     )
 
 
-def log_fault(shop: str, error: Exception) -> None:
-    """Logs a storage error in one line; any other exception is a bug and is logged with its traceback."""
-    if (causes := store_errors(error)) is not None:
+def is_lease_lost(causes: Sequence[StoreError] | None) -> bool:
+    """Whether a worker ended because another node has its shop by now, or may have it."""
+    return causes is not None and isinstance(causes[0], StaleLease)
+
+
+def log_fault(shop: str, error: Exception, causes: Sequence[StoreError] | None) -> None:
+    """Logs errors of the store (`causes`) in one line; any other exception is a bug and is logged with its
+    traceback. A person has to do something about each, but not about a lease that was lost."""
+    if causes is not None and is_lease_lost(causes):
+        log.warning("shop.lease_lost", shop=shop, detail=str(causes[0]))
+    elif causes is not None:
         log.error("shop.stopped", shop=shop, detail=str(causes[0]))
     else:
         log.error("shop.crashed", shop=shop, exc_info=error)

@@ -31,6 +31,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+_SHORTEST_SECONDS: Final = 1.0
 _AGAIN_SECONDS: Final = 0.2  # after somebody else was faster, or has the shop's row for a moment
 _PART_ON_THE_WAY: Final = 6  # of a term: two heartbeats that fail stop nothing yet
 _AFTER_END_SECONDS: Final = 0.02  # beyond the end of a lease, so that it is over
@@ -66,6 +67,12 @@ class Leases:
     async def meant(self, name: str) -> None:
         """Returns once this node may take a shop."""
         while not self.is_meant(name):
+            await self._planned.wait()
+
+    async def wait_for_store(self, seconds: float) -> None:
+        """Returns when a heartbeat has come through, so the store is there again, or after so long; not at once."""
+        await anyio.sleep(min(seconds, _SHORTEST_SECONDS))
+        with anyio.move_on_after(seconds - _SHORTEST_SECONDS):
             await self._planned.wait()
 
     async def acquire(self, name: str, platform: str, first: Callable[[Transaction], T]) -> tuple[Hold, T] | None:

@@ -31,7 +31,7 @@ from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.runtime.departures import Departures
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.duties import Duties
-from orchestrator.runtime.entries import ShopEntry, facts_of, log_fault, rest
+from orchestrator.runtime.entries import ShopEntry, facts_of, is_lease_lost, log_fault, rest
 from orchestrator.runtime.leases import Hold, Leases
 from orchestrator.runtime.membership import TERM_SECONDS, Membership
 from orchestrator.runtime.node_facts import described
@@ -42,7 +42,7 @@ from orchestrator.runtime.shop_store import ShopStore
 from orchestrator.runtime.wakeups import DueWakeups, Wakeups
 from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from orchestrator.runtime.worker import ShopWorker
-from storage.errors import StoreError
+from storage.errors import StoreError, store_errors
 from storage.identity import read_identity
 from storage.nodes import Presence
 from storage.store import Store
@@ -236,12 +236,19 @@ class Supervisor:
                         entry.worker = None
                         continue  # another node's turn
                     except Exception as error:  # noqa: BLE001 - supervised: one shop's fault is not the others'
-                        log_fault(entry.config.name, error)
+                        causes = store_errors(error)
+                        log_fault(entry.config.name, error, causes)
                     entry.worker = None
                     entry.started.set()
+                    if is_lease_lost(causes):
+                        continue  # no fault: whoever is to have the shop now takes it
                     has_lived = self._clock.monotonic() - began > _PAUSE_SECONDS.longest
                     faults = 1 if has_lived else faults + 1
-                    await anyio.sleep(equal_jitter(_PAUSE_SECONDS.after(faults), self._chance.jitter()))
+                    pause = equal_jitter(_PAUSE_SECONDS.after(faults), self._chance.jitter())
+                    if causes is None:
+                        await anyio.sleep(pause)
+                    else:
+                        await self._leases.wait_for_store(pause)
         finally:
             entry.worker = None
             entry.started.set()

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from orchestrator.backoff import Growing
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config
@@ -372,3 +373,33 @@ async def test_a_shop_has_left_when_no_living_nodes_config_has_it(url: str, tmp_
             with anyio.fail_after(60):
                 await committed.until(left, lambda found: found == [gone])
             await second.drain(5)
+
+
+@pytest.mark.parametrize("what", ["the store was away", "its lease was lost"])
+async def test_a_worker_is_started_again_by_the_next_heartbeat(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Not after the pause of a fault, for meanwhile nobody would work for the shop."""
+    monkeypatch.setattr("orchestrator.runtime.supervisor._PAUSE_SECONDS", Growing(3600.0, 3600.0))
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), shared(url) as store:
+        supervisor = supervisor_of(store, "a")
+        async with anyio.create_task_group() as group:
+            await supervisor.start(group, config_of(sandbox, tmp_path))
+            worker = supervisor.worker(SHOP)
+            assert worker is not None
+            if what == "the store was away":
+                store.is_down = True
+            else:
+                lost = "UPDATE shops SET lease_epoch = lease_epoch + 1, lease_holder = NULL"
+                await store.write(lambda tx: tx.execute(lost))
+            with anyio.fail_after(60):
+                worker._wakeups.admission.ring()  # it writes the state of its admission
+                worker.pause()
+                while supervisor.worker(SHOP) is worker:  # noqa: ASYNC110 - which ends it
+                    await anyio.sleep(0.01)
+                store.is_down = False
+                while supervisor.worker(SHOP) is None:
+                    await supervisor._membership.announce()
+                    await anyio.sleep(0.01)
+            await supervisor.drain(5)
