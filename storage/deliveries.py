@@ -146,8 +146,8 @@ def is_parked(tx: Transaction, name: str, cursor: int) -> bool:
 
 def count_parked(tx: Transaction, name: str) -> int:
     """How many events wait for their next attempt, counted up to MOST_COUNTED."""
-    some = "SELECT 1 FROM parked WHERE name = ? LIMIT ?"
-    count: int = tx.query(f"SELECT count(*) FROM ({some}) AS some", (name, MOST_COUNTED))[0][0]  # noqa: S608
+    waiting = "SELECT 1 FROM parked WHERE name = ? LIMIT ?"
+    count: int = tx.query(f"SELECT count(*) FROM ({waiting}) AS counted", (name, MOST_COUNTED))[0][0]  # noqa: S608
     return count
 
 

@@ -13,8 +13,11 @@ from storage.deliveries import (
     Lag,
     consumer_lags,
     consumer_of,
+    count_parked,
     delivery_state,
+    hurry_key,
     hurry_parked,
+    is_parked,
     lag_of,
     list_parked,
     note_delivered,
@@ -210,8 +213,12 @@ async def test_the_first_parked_event_of_a_key_says_when_the_key_is_due(engine: 
         assert await parked("1") == [(1, "1", 2), (2, "1", 1)]
         await store.write(lambda tx: unpark(tx, "orders", 1))
         assert await heads() == [("2", -1), ("1", 0), ("3", 9)]
+        assert await store.read(lambda tx: count_parked(tx, "orders")) == 3
+        assert await store.read(lambda tx: (is_parked(tx, "orders", 2), is_parked(tx, "orders", 1))) == (True, False)
+        await store.write(lambda tx: hurry_key(tx, "orders", "1", NOW - 2))
+        assert await heads() == [("1", -2), ("2", -1), ("3", 9)]
         await store.write(lambda tx: hurry_parked(tx, "orders", NOW))
-        assert await heads() == [("2", -1), ("1", 0), ("3", 0)]
+        assert sorted(await heads()) == [("1", -2), ("2", -1), ("3", 0)]
         assert await store.read(lambda tx: parked_heads(tx, "products", 9)) == [Head("1", NOW)]
 
 
