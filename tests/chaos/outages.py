@@ -7,7 +7,7 @@ import anyio
 from tests.chaos.servers import LEASE_SECONDS, Servers, open_all
 from tests.chaos.world import ChaosDaemon, World
 
-_SECONDS = (0.2, 1.0, 2.0 * LEASE_SECONDS)
+_SECONDS = (0.2, 1.0, LEASE_SECONDS + 1.5)
 
 
 async def network(world: World, node: ChaosDaemon) -> None:

@@ -17,7 +17,7 @@ from storage.moves import Moves
 from storage.postgres.connection import PostgresTransaction
 from tests.support.ways import Way, serving, to_socket
 
-LEASE_SECONDS: Final = 3
+LEASE_SECONDS: Final = 5
 SECRET_KEY: Final = "chaos-key-4f1c9d2e8b7a6053c1e2f3a4b5c6d7e8"
 """What platforms' tokens are encrypted with in the database."""
 _DATABASE: Final = "t0"
