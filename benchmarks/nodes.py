@@ -97,8 +97,9 @@ def kept_to(cores: float | None, pid: int) -> Iterator[None]:
 
 @contextmanager
 def nodes(scene: Scene, count: int, cores: float | None, url: str | None = None) -> Iterator[list[Daemon]]:
-    """So many daemons, ready, on the scene's database or by way of another URL."""
-    at_once = max(1, _AT_ONCE // len(scene.shops))
+    """So many daemons, ready, on the scene's database or by way of another URL. Each has as many orders at once,
+    however many there are: what is added is a node with its work, as when shops are added."""
+    at_once = max(1, count * _AT_ONCE // len(scene.shops))
     lifted = {
         "limits": {**LIFTED["limits"], "concurrency": at_once},
         "poll": {**LIFTED["poll"], "after_step_seconds": None},

@@ -46,7 +46,7 @@ async def test_a_short_storm_breaks_nothing(tmp_path: Path) -> None:
 async def test_everything_arrives_whatever_becomes_of_nodes_and_database(tmp_path: Path) -> None:
     if postgres.programs() is None:
         skip("there is no PostgreSQL", "apt-get install postgresql")
-    settings = Settings(seconds=18, kills=4, seed=3, orders=12, engine="postgresql", nodes=3, shops=2)
+    settings = Settings(seconds=14, kills=4, seed=3, orders=9, engine="postgresql", nodes=3, shops=2)
     world, report = await arrival.run(settings, tmp_path)
     assert not world.findings, "\n".join(report)
     assert world.did["database restart"] + world.did["database fail_over"] > 0, "it had a hard time"
