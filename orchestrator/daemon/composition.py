@@ -43,8 +43,8 @@ from orchestrator.private import appearing
 from orchestrator.process import systemd
 from orchestrator.process.activity import ActivityRecorder
 from orchestrator.process.blocked_log import BlockedLog
+from orchestrator.process.collector import settle_collector
 from orchestrator.process.housekeeping import feed_watchdog, forget_forever, measure
-from orchestrator.process.interpreter import settle_interpreter
 from orchestrator.process.passage import Watchman
 from orchestrator.process.recount import recount
 from orchestrator.process.restored import Here, settle
@@ -177,7 +177,7 @@ class Daemon:
             async with anyio.create_task_group() as shops:
                 await self.supervisor.start(shops, self.config)
                 self.is_ready = True
-                settle_interpreter()
+                settle_collector()
                 systemd.notify(systemd.READY)
                 log.info("daemon.ready", version=__version__, pid=self.pid, socket=str(api.socket))
                 self._start_duties(group)

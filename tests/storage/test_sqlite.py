@@ -49,8 +49,8 @@ async def test_commits_are_synced_and_readers_are_not_in_their_way(tmp_path: Pat
     async with open_sqlite(tmp_path / "s.db", NOW) as store:
         assert await store.write(lambda tx: pragma(tx, "synchronous")) == 2
         assert await store.write(lambda tx: pragma(tx, "journal_mode")) == "wal"
-        assert await store.write(lambda tx: pragma(tx, "wal_autocheckpoint")) == 32_000
-        assert await store.write(lambda tx: pragma(tx, "cache_size")) == -8192
+        assert await store.write(lambda tx: pragma(tx, "wal_autocheckpoint")) == 8000
+        assert await store.write(lambda tx: pragma(tx, "cache_size")) == -4096
         assert await store.write(lambda tx: pragma(tx, "mmap_size")) in (0, None)
 
 
