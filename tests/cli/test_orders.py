@@ -92,6 +92,7 @@ def test_status_counts_orders_that_a_person_holds_where_there_are_some(daemon: F
             "sync failed: HTTP 502; tried again at 03:04:09Z; if it stays, `fulfilld doctor` says more",
         ),
         ({"held": False}, "elsewhere: waits for the lease of a daemon before, or"),
+        ({"held": False, "holder": "db2:7:00ff"}, "ok"),
         ({}, "ok"),
     ],
 )
@@ -102,6 +103,19 @@ def test_status_says_why_a_shop_is_not_worked_for(
     dump["shops"][0] |= changes
     daemon.answers["GET", "/v1/status"] = dump
     assert f"  {shown}" in fulfilld("status").stdout
+
+
+def test_status_has_a_table_of_nodes_where_there_are_several(daemon: FakeDaemon, fulfilld: Run) -> None:
+    seen_at = "2026-01-02T03:04:05.000Z"
+    one = {"name": "n1:77:0a1b", "shops": ["acme", "cs"], "seen_at": seen_at, "draining": False}
+    daemon.answers["GET", "/v1/status"] = a_status(nodes=[one])
+    assert "NODE" not in fulfilld("status").stdout
+    other = {"name": "n2:78:0c1d", "shops": [], "seen_at": seen_at, "draining": True}
+    daemon.answers["GET", "/v1/status"] = a_status(nodes=[one, other])
+    lines = [line.split() for line in fulfilld("status").stdout.splitlines()]
+    assert ["NODE", "SHOPS", "SEEN", "WORKS", "FOR"] in lines
+    assert ["n1:77:0a1b", "2", "03:04:05Z", "acme,", "cs"] in lines
+    assert ["n2:78:0c1d", "0", "03:04:05Z", "hands", "over"] in lines
 
 
 @pytest.mark.parametrize(
