@@ -1,6 +1,7 @@
 """What nodes say to each other of the shops that they work for, as JSON in their rows: any node then shows every shop.
 
-Nodes of two versions read it while a store is upgraded: a member that is missing counts as not known.
+Nodes of two versions read it while a store is upgraded: a member that is missing counts as not known, and one that is
+not known is left out.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ def as_described(facts: ShopFacts, said: Json) -> ShopFacts:
             rate_limit=RateLimitFacts(
                 facts.rate_limit.limits,
                 said.get("available"),
-                None if reported is None else ReportedLimit(**reported),
+                None if reported is None else ReportedLimit(*(reported[name] for name in ReportedLimit._fields)),
             ),
-            webhooks=None if webhooks is None else WebhookHealth(**webhooks),
+            webhooks=None
+            if webhooks is None
+            else WebhookHealth(webhooks["checked_at"], webhooks["missing"], webhooks.get("error")),
         )
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return facts
