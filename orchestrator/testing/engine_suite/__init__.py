@@ -16,7 +16,7 @@ _PARTS = [
     import_module(f"{__name__}.test_{part}")
     for part in (
         *("activity", "changes", "counts", "events", "jobs", "leases", "model", "nodes", "orders"),
-        *("pushes", "retention", "scratch", "shops", "targets", "units"),
+        *("pushes", "retention", "scratch", "shops", "statements", "targets", "units"),
     )
 ]
 _TESTS = {name: test for part in _PARTS for name, test in vars(part).items() if name.startswith("test_")}
