@@ -29,7 +29,7 @@ T = TypeVar("T")
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 _CHECKPOINT_PAGES = 8000
 """32 MB: a page that many steps rewrote is brought into the file once. Nothing commits meanwhile: 50 ms on a good disk,
-and nearly half a second with four times as many pages."""
+95 ms with four times as many pages."""
 _WRITER_CACHE_KIB = 4096
 """What the longest units change at once stays in memory: of less, pages are written and read again within a unit."""
 _READERS = 4
