@@ -31,7 +31,7 @@ _FENCE: Final = (
 
 
 _MOVE_ON: Final = (
-    "WITH done AS (UPDATE writers SET token = token + 1 WHERE name = $1 AND token = $2{} RETURNING 1)"  # noqa: S608
+    "WITH done AS (UPDATE writers SET token = token + 1, began_at = {} WHERE name = $1 AND token = $2{} RETURNING 1)"  # noqa: S608
     f" SELECT 1 / (count(*) = $3)::int, {SETTINGS} FROM done"
 )
 
@@ -72,7 +72,9 @@ class Piece:
         """Begins the transaction, and moves the writer's token. `is_checked`: only at the server that was looked at."""
         self._send("BEGIN")
         self._send_prepared(
-            _MOVE_ON.format(f" AND {IS_HERE}" if is_checked else ""), (writer, token, 1), idle=("", 0, 0)
+            _MOVE_ON.format(DIALECT.now_ms, f" AND {IS_HERE}" if is_checked else ""),
+            (writer, token, 1),
+            idle=("", 0, 0),
         )
 
     def fence(self, epochs: set[tuple[str, int | None]]) -> None:

@@ -37,6 +37,7 @@ _ONE_DAY_MS: Final = 86_400_000
 
 # A row for each daemon that writes. A group's first statement moves `token`, and does nothing unless it is what
 # the daemon knows: so who asks for it afterwards knows whether the group was committed, and that it is over.
+# `began_at`: when its last group began, by the database's clock; a row goes when nothing was written by it for a day.
 _WRITERS: Final = (
     'CREATE TABLE IF NOT EXISTS writers (name TEXT COLLATE "C" PRIMARY KEY,'
     " token BIGINT NOT NULL, began_at BIGINT NOT NULL)"
@@ -106,7 +107,7 @@ def _migrated(connection: Connection, now_ms: int) -> Migrated:
         connection.execute(TABLE)
         _note_server(connection)
         connection.execute(TOKENS)
-        connection.execute("DELETE FROM writers WHERE began_at < %s", (now_ms - _ONE_DAY_MS,))
+        connection.execute(f"DELETE FROM writers WHERE began_at < {DIALECT.now_ms} - %s", (_ONE_DAY_MS,))  # noqa: S608
         return done
 
 

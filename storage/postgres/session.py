@@ -23,6 +23,7 @@ from storage.errors import StoreUnavailable
 from storage.moves import Moves
 from storage.pending import Pending
 from storage.postgres.connection import (
+    DIALECT,
     FEED_PLACE,
     SETTINGS,
     Connection,
@@ -48,10 +49,12 @@ _LOOK_UP_EVERY_SECONDS: Final = 0.5
 
 _CONNECTED: Final = 1 << 32
 _REGISTER: Final = (
-    f"INSERT INTO writers (name, token, began_at) VALUES (%s, {_CONNECTED}, %s)"  # noqa: S608
-    f" ON CONFLICT (name) DO UPDATE SET token = writers.token + {_CONNECTED} RETURNING token"
+    f"INSERT INTO writers (name, token, began_at) VALUES (%s, {_CONNECTED}, {DIALECT.now_ms})"  # noqa: S608
+    f" ON CONFLICT (name) DO UPDATE SET token = writers.token + {_CONNECTED}, began_at = excluded.began_at"
+    " RETURNING token"
 )
 _ALONE: Final = f"SELECT {SETTINGS} FROM store_identity FOR UPDATE"  # noqa: S608
+_HOLD: Final = "SELECT FROM shops WHERE name = ANY($1) ORDER BY name FOR SHARE"
 _SINCE: Final = (
     "SELECT cursor, shop, order_id, target, type FROM events WHERE cursor > %s ORDER BY cursor DESC LIMIT 20000"
 )
@@ -205,8 +208,11 @@ class Session:
 
     def _apart(self, connection: Connection, group: Sequence[Pending[Any]]) -> list[Published]:
         self._prepare(connection)
+        shops = sorted({pending.change.shop for pending in group if pending.change is not None})
         with connection.pipeline():
             self._begin(connection, Moves())
+            if shops:  # their leases stay as each change finds them
+                psycopg.RawCursor(connection).execute(_HOLD, (shops,), prepare=False)
         published: list[Published] = []
         for pending in group:
             try:
@@ -267,7 +273,7 @@ class Session:
         (footing.py). Raises psycopg.Error."""
         connection = connect(self._options)
         try:
-            ((token,),) = connection.execute(_REGISTER, (self._name, self._now_ms)).fetchall()
+            ((token,),) = connection.execute(_REGISTER, (self._name,)).fetchall()
             self._identities = self._identities or identities_of(connection)
             self._look(connection, token)
             if not self._newest:

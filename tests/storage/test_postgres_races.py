@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import anyio
@@ -17,6 +17,7 @@ from storage.engines import open_store
 from storage.leases import acquire
 from storage.orders import insert_order, step_row
 from storage.records import Order, changed
+from storage.store import Store
 from storage.targets import insert_target
 from storage.transaction import Transaction
 
@@ -72,3 +73,41 @@ async def test_a_key_that_two_nodes_are_given_at_once_is_one_target(url: str, is
             group.start_soon(submit, "second")
         assert answers == {"first": "first", "second": "first"}
         assert runs["second"] == 2
+
+
+async def test_no_lease_passes_on_while_changes_of_the_shop_are_written_one_by_one(url: str) -> None:
+    """As where a unit of their group raises: what was decided under the lease would be committed after its end."""
+    tries: list[object] = []
+
+    def refused(_: Transaction) -> None:
+        raise LookupError
+
+    async with open_store(url, NOW) as holder, open_store(url, NOW) as other:
+        await holder.write(lambda tx: acquire(tx, "acme", "example", "a", 1))
+        known = await holder.write(lambda tx: insert_order(tx, order(), b"{}"))
+        await other.write(lambda tx: tx.execute("UPDATE shops SET lease_expires_at = 1"))
+
+        def meanwhile(_: Transaction) -> None:
+            tries.append(anyio.from_thread.run(other.write, lambda tx: acquire(tx, "acme", "example", "b", 60_000)))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(holder.change, Change("acme", "1", 1, step_row(known)))
+            group.start_soon(expecting, holder, refused)
+            group.start_soon(holder.write, meanwhile)
+    assert tries[-1] is None
+
+
+async def expecting(store: Store, unit: Callable[[Transaction], None]) -> None:
+    with pytest.raises(LookupError):
+        await store.write(unit)
+
+
+async def test_who_writes_is_known_however_long_ago_it_began(url: str) -> None:
+    def count(tx: Transaction) -> int:
+        return int(tx.query("SELECT count(*) FROM writers")[0][0])
+
+    async with open_store(url, NOW) as first:
+        await first.write(lambda tx: tx.execute("UPDATE writers SET began_at = 1"))
+        await first.write(lambda tx: acquire(tx, "acme", "example", "a", 1))
+        async with open_store(url, NOW) as second:
+            assert await second.read(count) == 2
