@@ -13,11 +13,13 @@ import hmac
 import socket
 from typing import Final
 
+import anyio
 from aiohttp import web
 
-from orchestrator.api.problems import ApiError
+from orchestrator.api.problems import ApiError, unavailable
 from orchestrator.api.services import TOKEN
-from orchestrator.api.session import CSRF_HEADER, READING, SESSIONS, Session, may_ask
+from orchestrator.api.session import CSRF_HEADER, LOOK_SECONDS, READING, SESSIONS, Session, may_ask
+from storage.errors import StoreError
 
 CHALLENGE: Final = 'Bearer realm="fulfilld"'
 """What a call without access is answered with: browsers do not know it, and show the page with its form."""
@@ -25,10 +27,22 @@ _OPEN = (("GET", "/"), ("HEAD", "/"), ("POST", "/v1/session"))
 """Calls that check for themselves: the page has the form that is logged in by, and the login brings the token."""
 
 
-def check_access(request: web.Request) -> None:
-    """Raises ApiError `unauthorized` unless the call may be answered, or checks for itself."""
-    if (request.method, request.path) not in _OPEN:
-        admit(request)
+async def check_access(request: web.Request) -> None:
+    """Raises ApiError `unauthorized` unless the call may be answered, or checks for itself; `overloaded` where only the
+    store could say whether its session goes on, and does not."""
+    if (request.method, request.path) in _OPEN:
+        return
+    if not is_local(request) and "Authorization" not in request.headers:
+        await _learn(request)
+    admit(request)
+
+
+async def _learn(request: web.Request) -> None:
+    try:
+        with anyio.fail_after(LOOK_SECONDS):
+            await request.app[SESSIONS].learn(request)
+    except (StoreError, TimeoutError):  # nothing is logged of what anybody may cause; the store's own tasks say it
+        raise ApiError.of(unavailable("the store cannot say right now whether this session goes on")) from None
 
 
 def admit(request: web.Request) -> Session | None:

@@ -1,8 +1,10 @@
 """How many wrong tokens a form may bring: guessing by it is bounded, for all browsers of this process together.
 
 A try that would be one too many is refused before the token is looked at, so guessing on learns nothing. Only wrong
-ones are counted: who knows the token and mistyped it waits for a few seconds at most. Calls that bring the token
-themselves are not bounded: whoever guesses must not be able to lock the ERP out.
+ones are counted: who knows the token and mistyped it waits for a few seconds at most, unless somebody guesses all the
+time. Then each try that is free again goes to whoever is the first to take it, and a person may get none as long as
+that lasts. Calls that bring the token themselves are not bounded, nor is the command `fulfilld dashboard`: whoever
+guesses must not be able to lock the ERP out, or who is at the machine.
 """
 
 from __future__ import annotations

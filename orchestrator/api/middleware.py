@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -11,12 +11,11 @@ from orchestrator.api.origin import check_origin
 from orchestrator.api.problems import Problem, problem_of
 from orchestrator.api.reading import check_encoding
 from orchestrator.api.services import SERVICES
-from orchestrator.api.session import SESSIONS
 
 _UNMATCHED = "unmatched"
 
 
-def supervised(check_access: Callable[[web.Request], None]) -> Middleware:
+def supervised(check_access: Callable[[web.Request], Awaitable[None]]) -> Middleware:
     """The one middleware of an application. `check_access` raises ApiError for a call that may not be answered."""
 
     @web.middleware
@@ -26,9 +25,7 @@ def supervised(check_access: Callable[[web.Request], None]) -> Middleware:
         response: web.StreamResponse
         try:
             check_origin(request)  # first: no foreign page may have the browser ask a person for the token
-            if (sessions := request.app.get(SESSIONS)) is not None:
-                await sessions.learn(request)
-            check_access(request)
+            await check_access(request)
             check_encoding(request)
             response = await handler(request)
         except ConnectionError:  # the client went away while it sent its body: nobody reads this, but metrics count it

@@ -48,7 +48,7 @@ def place_of(settings: MonitoringSettings) -> Place:
     return Place("monitoring", "monitoring.not_http", settings.host, settings.port, _READ_SECONDS)
 
 
-def _check_token(request: web.Request) -> None:
+async def _check_token(request: web.Request) -> None:
     token = request.app.get(TOKEN)
     if token is None or request.path != METRICS:
         return

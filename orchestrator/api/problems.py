@@ -120,6 +120,11 @@ class ApiError(Exception):
         super().__init__(detail)
         self.problem = Problem(slug, detail, headers=headers or {})
 
+    @classmethod
+    def of(cls, problem: Problem) -> ApiError:
+        """What is answered with this problem."""
+        return cls(problem.slug, problem.detail, headers=problem.headers)
+
 
 class Invalid(ApiError):
     """A request whose parts are not valid; `errors` are path and message, all of them."""

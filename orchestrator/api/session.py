@@ -5,7 +5,8 @@ cookie that scripts cannot read (HttpOnly) and that no other site's page can hav
 secret, the CSRF token, that only the page can read: what changes anything needs both. Neither is the token of the
 config, so that a session that leaks ends by itself. Sessions are kept in memory alone: a restart ends all of them.
 Where other nodes may share the store a load balancer may send a page's calls to any of them, so sessions are kept in
-the store, by the digest of the cookie; each node looks now and then whether those that it knows have been ended.
+the store, by the digest of the cookie; each node looks now and then whether those that it knows have been ended. While
+the store is away none is: whoever was logged out at another node is out here once the store answers again.
 
 Cookies know no ports: every server of one host name gets those of all others there. The cookie has the port in its
 name, so that two daemons behind two forwarded ports do not end each other's sessions.
@@ -33,8 +34,10 @@ SESSION_SECONDS: Final = 12 * 3600
 """How long a login lasts."""
 CSRF_HEADER: Final = "X-CSRF-Token"
 LOOK_SECONDS: Final = 5.0
-"""How soon a session that was ended at another node has ended here."""
+"""How soon a session that was ended at another node has ended here, if the store answers; and how long a call waits for
+the store to say whether its session is another node's."""
 _MOST = 64
+_MOST_STRANGERS = 1024
 READING: Final = ("GET", "HEAD")
 """Methods that change nothing."""
 
@@ -71,6 +74,8 @@ class Sessions:
     def __init__(self, clock: Clock, shared: SharedSessions | None = None) -> None:
         self._clock, self._shared = clock, shared
         self._by_digest: dict[str, Session] = {}
+        self._strangers: dict[str, None] = {}
+        self._looking = anyio.Lock()
 
     async def begin(self) -> tuple[str, Session]:
         """Begins one; the secret goes into the cookie and is kept nowhere. Raises StoreUnavailable."""
@@ -82,12 +87,27 @@ class Sessions:
         return secret, session
 
     async def learn(self, request: web.Request) -> None:
-        """Looks whether another node knows the request's session, if this one does not. Raises StoreUnavailable."""
+        """Looks whether another node knows the request's session, if this one does not: once for each cookie, which
+        begins no session later if it has none, and one at a time, for anybody may bring one. Raises
+        StoreUnavailable."""
         if self._shared is None or (secret := request.cookies.get(cookie_name(request))) is None:
             return
         digest = _digest(secret)
-        if digest not in self._by_digest and (found := (await self._shared.known([digest])).get(digest)) is not None:
-            self._add(digest, Session(found.csrf, found.ends_at))
+        if self._has_seen(digest):
+            return
+        async with self._looking:
+            if self._has_seen(digest):  # while it waited
+                return
+            found = (await self._shared.known([digest])).get(digest)
+            if found is not None and found.ends_at > self._clock.now_ms():
+                self._add(digest, Session(found.csrf, found.ends_at))
+                return
+            while len(self._strangers) >= _MOST_STRANGERS:
+                del self._strangers[next(iter(self._strangers))]
+            self._strangers[digest] = None
+
+    def _has_seen(self, digest: str) -> bool:
+        return digest in self._by_digest or digest in self._strangers
 
     def of(self, request: web.Request) -> Session | None:
         """The session whose cookie the request brings, None when there is none or it has ended."""
@@ -98,8 +118,8 @@ class Sessions:
     async def end(self, request: web.Request) -> None:
         """Ends the request's session, if it has one. Raises StoreUnavailable."""
         if (secret := request.cookies.get(cookie_name(request))) is not None:
-            known = self._by_digest.pop(_digest(secret), None)
-            if known is not None and self._shared is not None:
+            self._by_digest.pop(_digest(secret), None)
+            if self._shared is not None:  # it may be one that only another node has seen
                 await self._shared.forget(_digest(secret))
 
     async def run(self) -> None:

@@ -16,6 +16,7 @@ import anyio
 
 from orchestrator.api.app import build_app
 from orchestrator.api.server import Served, serving
+from orchestrator.api.session import Sessions
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import ApiSettings, Limits
 from orchestrator.decisions.bulk import Action
@@ -397,7 +398,9 @@ def settings(socket: Path, **fields: Any) -> ApiSettings:
 
 
 @asynccontextmanager
-async def bench(*orders: Order, clock: Clock | None = None, **api: Any) -> AsyncIterator[Bench]:
+async def bench(
+    *orders: Order, clock: Clock | None = None, sessions: Sessions | None = None, **api: Any
+) -> AsyncIterator[Bench]:
     """A served API with two shops and these orders."""
     clock = clock or Clock()
     with tempfile.TemporaryDirectory(prefix="f-") as name:  # pytest's own paths are too long for a socket
@@ -409,7 +412,7 @@ async def bench(*orders: Order, clock: Clock | None = None, **api: Any) -> Async
             for shop in SHOPS:
                 await store.write(partial(acquire, name=shop, platform="selldone", holder="test"))
             await made.add(*orders)
-            app = build_app(made.queries, made.commands, node, made.feed, made.metrics, clock)
+            app = build_app(made.queries, made.commands, node, made.feed, made.metrics, clock, sessions)
             async with serving(app, settings(folder / "api.sock", **api)) as made.served:
                 connector = aiohttp.UnixConnector(str(folder / "api.sock"))
                 async with aiohttp.ClientSession(connector=connector) as made.session:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from http.cookies import SimpleCookie
 from typing import Any
 
 import aiohttp
 import anyio
+import anyio.lowlevel
 import pytest
 
 from orchestrator.api.attempts import MOST_AT_ONCE, SECONDS_EACH
-from orchestrator.api.session import SESSION_SECONDS
+from orchestrator.api.openapi import OWN_PROBLEMS, openapi_document
+from orchestrator.api.session import SESSION_SECONDS, Sessions
 from orchestrator.clock import Clock
+from storage.errors import StoreUnavailable
+from storage.sessions import KeptSession
 from tests.api.bench import TOKEN, Bench, Got, an_order, bench
 from tests.api.test_http import free_port
 
@@ -315,3 +320,91 @@ async def test_what_a_session_asks_for_in_bulk_is_asked_by_the_page() -> None:
         assert started.status == 202, started
         job = await browser.ask("GET", f"/v1/jobs/{started.json()['job']}")
         assert job.json()["by"] == "page"
+
+
+@dataclass
+class AllNodes:
+    """What other nodes know. `asked`: how often each digest was looked for."""
+
+    kept: dict[str, KeptSession] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    is_away: bool = False
+
+    async def keep(self, session: KeptSession, most: int) -> None:
+        assert most > 0
+        self._check()
+        self.kept[session.digest] = session
+
+    async def known(self, digests: Sequence[str]) -> Mapping[str, KeptSession]:
+        self.asked += digests
+        self._check()
+        await anyio.lowlevel.checkpoint()  # others ask meanwhile
+        return {digest: self.kept[digest] for digest in digests if digest in self.kept}
+
+    async def forget(self, digest: str) -> None:
+        self._check()
+        self.kept.pop(digest, None)
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("it is away")
+
+
+def at(b: Bench, secret: str = "whose-is-it") -> Browser:
+    """A browser that brings a cookie."""
+    browser = Browser(b)
+    browser.cookie = f"fulfilld_session_{browser.origin.rpartition(':')[2]}={secret}"
+    return browser
+
+
+async def test_the_store_is_asked_once_for_each_cookie_and_only_where_it_lets_a_call_in() -> None:
+    nodes = AllNodes()
+    async with bench(tcp=tcp(), sessions=Sessions(Clock(), nodes)) as b:
+        stranger = at(b)
+        await stranger.ask("GET", "/", **PAGE)
+        assert (await stranger.log_in("a guess")).status == 401
+        await stranger.ask("GET", "/v1/status", Authorization=f"Bearer {TOKEN}")
+        await b.get("/v1/status", headers={"Cookie": stranger.cookie})
+        assert nodes.asked == []
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(stranger.ask, "GET", "/v1/status")
+        assert (await stranger.ask("GET", SESSION)).slug == "unauthorized"
+        assert len(nodes.asked) == 1
+
+        elsewhere = Sessions(Clock(), nodes)
+        secret, _ = await elsewhere.begin()
+        assert (await at(b, secret).ask("GET", SESSION)).json()["access"] == "session"
+        assert len(nodes.asked) == 2
+
+
+async def test_a_login_ends_the_session_before_it_that_only_another_node_has_seen() -> None:
+    nodes = AllNodes()
+    async with bench(tcp=tcp(), sessions=Sessions(Clock(), nodes)) as b:
+        secret, _ = await Sessions(Clock(), nodes).begin()
+        [before] = nodes.kept
+        assert (await at(b, secret).log_in()).status == 200
+        assert before not in nodes.kept
+        assert len(nodes.kept) == 1
+
+
+async def test_every_call_says_that_the_store_may_be_away_for_a_session_that_only_it_knows() -> None:
+    nodes = AllNodes(is_away=True)
+    operations = [
+        (method.upper(), path, operation)
+        for path, methods in openapi_document()["paths"].items()
+        for method, operation in methods.items()
+    ]
+    async with bench(tcp=tcp(), sessions=Sessions(Clock(), nodes)) as b:
+        stranger = at(b)
+        for method, path, operation in operations:
+            body = {"token": TOKEN} if (method, path) == ("POST", SESSION) else None
+            got = await stranger.ask(method, re.sub(r"{\w+}", "x", path), body)
+            if path == "/":
+                assert got.slug == "unauthorized"
+                continue
+            assert (got.status, got.slug) == (503, "overloaded"), (method, path)
+            assert got.headers["Retry-After"]
+            assert "overloaded" in operation["responses"]["503"][OWN_PROBLEMS], (method, path)
+        nodes.is_away = False
+        assert (await stranger.ask("GET", "/v1/health")).slug == "unauthorized"

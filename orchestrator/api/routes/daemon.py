@@ -24,6 +24,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "The state machine of every platform, as data or drawn",
         machines.list_machines,
         {200: Answer("The machines in the format that was asked for", {JSON_TYPE: documents.MachineList, **_DRAWN})},
+        STORE,
         query=parameters.MachinesQuery,
     ),
     Route(
@@ -39,7 +40,7 @@ ROUTES: Final[tuple[Route, ...]] = (
                 {JSON_TYPE: documents.Machine, **_DRAWN},
             )
         },
-        ("platform-not-found", "shop-not-found"),
+        ("platform-not-found", "shop-not-found", *STORE),
         query=parameters.MachineQuery,
     ),
     Route(
@@ -50,6 +51,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Alive",
         daemon.health,
         {200: Answer.json("The daemon lives", documents.Health)},
+        STORE,
     ),
     Route(
         "GET",
@@ -111,6 +113,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "This document",
         daemon.openapi,
         {200: Answer("OpenAPI 3.1", {JSON_TYPE: None})},
+        STORE,
     ),
     Route(
         "GET",
@@ -120,6 +123,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "How a browser's page is let in, and what it has to send with changes",
         session.read_session,
         {200: Answer.json("The session", documents.Session)},
+        STORE,
     ),
     Route(
         "POST",
@@ -129,7 +133,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Log a browser in by the token of api.tcp: the session is a cookie",
         session.log_in,
         {200: Answer.json("The session", documents.Session)},
-        ("too-many-attempts",),
+        ("too-many-attempts", *STORE),
         body=RequestBody(requests.LoginBody, {"token": "some-long-text"}),
     ),
     Route(
@@ -140,6 +144,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Log a browser out",
         session.log_out,
         {200: Answer.json("The session is no more", documents.Session)},
+        STORE,
     ),
     Route(
         "GET",

@@ -13,7 +13,7 @@ BODY: Final = ("malformed-json", "body-too-large", "unsupported-media-type")
 """Problems of a body; also where none is taken, since a body that was sent is read before it is refused."""
 
 STORE: Final = ("overloaded",)
-"""Of every call that asks the store."""
+"""Of every call that asks the store, or may be of a browser whose session only the store knows."""
 CHANGE: Final = ("draining", *STORE)
 """Of every call that changes something."""
 ORDER: Final = ("shop-not-found", "order-not-found")
