@@ -9,7 +9,7 @@ with the identity of the old one, so the feed goes on. Killed at any point, at m
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -73,6 +73,10 @@ def unguarded(tx: Transaction) -> None:
     """The guard of a store that nobody else can have open."""
 
 
+async def nothing() -> None:
+    """For who has nothing to do once all has arrived."""
+
+
 async def move(
     source: Store,
     target: Store,
@@ -80,9 +84,12 @@ async def move(
     now_ms: int,
     on_table: Callable[[Moved], object],
     guards: tuple[Guard, Guard] = (unguarded, unguarded),
+    on_arrival: Callable[[], Awaitable[object]] = nothing,
 ) -> list[Moved]:
-    """Moves everything from one store to the other. `places`: of both, as `Engine.place`. `on_table` is called with
-    each table that has arrived. `guards`: of both. Raises NotMoved, StoreUnavailable, and what a guard raises."""
+    """Moves everything from one store to the other; nothing where it has arrived before. `places`: of both, as
+    `Engine.place`. `on_table` is called with each table that has arrived, `on_arrival` once all have, before the old
+    store is given up: if it raises, that one stays what it is. `guards`: of both. Raises NotMoved, StoreUnavailable,
+    and what a guard or `on_arrival` raises."""
     guard_source, guard_target = guards
     found = await source.read(read_identity)
     refuse_half(found)
@@ -116,6 +123,7 @@ async def move(
             tx.execute(statement)
 
     await target.write(verified)
+    await on_arrival()
     await source.write(give_up)
     await target.write(finish)
     return moved

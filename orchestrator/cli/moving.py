@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import anyio
+import anyio.to_thread
 
 from orchestrator import __version__
 from orchestrator.cli.failures import ExitCode, Failure
@@ -39,8 +40,12 @@ def stores_of(source: str, target: str) -> tuple[Engine, Engine]:
     return found[0], found[1]
 
 
-async def move_store(source: Engine, target: Engine) -> list[Moved]:
-    """Moves everything; writes a line for each table to stderr. Raises StoreError."""
+async def move_store(
+    source: Engine, target: Engine, carry: Callable[[bool], object] = lambda _is_new: None
+) -> list[Moved]:
+    """Moves everything; writes a line for each table to stderr. `carry` moves what is beside the stores, in a thread
+    and while no daemon may work on either; it gets whether the new store is not in use yet. Raises StoreError, and what
+    `carry` raises of that or Failure."""
     if source.url == target.url:
         raise NotMoved("both URLs name the same store")
     source.glance(read_identity)  # opening it would make one where there is none
@@ -50,9 +55,13 @@ async def move_store(source: Engine, target: Engine) -> list[Moved]:
             try:
                 async with alone_on(old) as guard_old, alone_on(new) as guard_new:
                     places, guards = (source.place, target.place), (guard_old, guard_new)
-                    return await move(old, new, places, clock.now_ms(), _report, guards)
-            except StoreError as error:  # raised here it would come out of the stores' task groups
-                failure = error
+                    on_arrival = partial(anyio.to_thread.run_sync, carry, True)
+                    moved = await move(old, new, places, clock.now_ms(), _report, guards, on_arrival)
+                    if not moved:  # all of it was there
+                        await anyio.to_thread.run_sync(carry, False)
+                    return moved
+            except (StoreError, Failure) as error:  # raised here it would come out of the stores' task groups
+                failure: Exception = error
     raise failure
 
 

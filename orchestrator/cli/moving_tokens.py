@@ -1,10 +1,17 @@
-"""Tokens that platforms gave go with a store that moves: without them a chain of refresh tokens would end."""
+"""Tokens that platforms gave go with a store that moves: without them a chain of refresh tokens would end.
+
+They go while no daemon may work on either store, and before the old one is given up: what is read is the newest, and a
+daemon finds it when it starts. A move that has ended before adds only what is missing, for a daemon may have fetched
+newer ones since.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from orchestrator.cli.failures import Failure
 from orchestrator.cli.place import Place
@@ -18,10 +25,17 @@ from storage.tokens import TokenRows
 
 @dataclass(frozen=True, slots=True)
 class MovedTokens:
-    """`moved`: files and shops whose tokens went along; `sealed`: shops whose tokens nobody here can read."""
+    """`moved`: files and shops whose tokens went along; `sealed`: shops whose tokens nobody here can read; `left`:
+    files and shops that have other ones at the new store, which stay."""
 
-    moved: list[str]
-    sealed: list[str]
+    moved: list[str] = field(default_factory=list)
+    sealed: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def note(self, name: str, was_written: bool | None) -> None:
+        """What became of one. None: the same tokens were there."""
+        if was_written is not None:
+            (self.moved if was_written else self.left).append(name)
 
 
 def sealer_of(place: Place) -> Sealer | None:
@@ -33,62 +47,77 @@ def sealer_of(place: Place) -> Sealer | None:
     return Sealer([key.get_secret_value() for key in keys]) if keys else None
 
 
-def move_tokens(source: Engine, target: Engine, sealer: Callable[[], Sealer | None]) -> MovedTokens:
+def move_tokens(source: Engine, target: Engine, sealer: Callable[[], Sealer | None], *, is_new: bool) -> MovedTokens:
     """Copies what is kept beside or in the one store to the other; a daemon with a key takes files over by itself.
-    `sealer` is asked for when it is needed. Raises Failure where they cannot be written, StoreUnavailable."""
-    sealed: list[str] = []
-    rows = source.token_rows
+    `sealer` is asked for when it is needed. `is_new`: no daemon has worked on the new store, so what is there already
+    is older; otherwise it stays. Raises Failure where tokens cannot be written, StoreUnavailable."""
+    found, rows = MovedTokens(), source.token_rows
     shops = [] if rows is None else rows.shops()
-    moved = [*_files(source, target)]
-    if rows is not None and shops:
-        there = target.token_rows
-        moved += _sealed(rows, there, shops) if there is not None else _unsealed(rows, target, shops, sealer(), sealed)
-    return MovedTokens(moved, sealed)
+    for name, owner, of_file in _files(source, target):
+        if name.partition("-")[2].removesuffix(".tokens") not in shops:  # a row has taken its place
+            found.note(name, _written(target, name, owner, of_file, is_new=is_new))
+    if rows is None or not shops:
+        return found
+    there = target.token_rows
+    opened = sealer() if there is None else None
+    for shop in shops:
+        if (row := rows.read(shop)) is None:
+            continue
+        if there is not None:
+            found.note(shop, _replaced(there, shop, row.sealed, is_new=is_new))
+        elif (kept := _unsealed(opened, row.sealed)) is None:
+            found.sealed.append(shop)
+        else:
+            name = f"{kept.pop('kind')}-{kept.pop('shop')}.tokens"
+            found.note(shop, _written(target, name, kept.pop("credentials"), kept, is_new=is_new))
+    return found
 
 
-def _files(source: Engine, target: Engine) -> Iterator[str]:
+def _files(source: Engine, target: Engine) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Name, owner and tokens of each file beside the store."""
     if source.state_directory == target.state_directory:
         return
     for path in sorted(source.state_directory.glob("*.tokens")):
-        try:
-            kept = json.loads(path.read_bytes())
-            owner = kept.pop("credentials")
-        except (OSError, ValueError, AttributeError, KeyError):
-            continue  # a daemon would not use a damaged one
-        _write(target, path.name, owner, kept)
-        yield path.name
+        if (kept := _read(path)) is not None:  # a daemon would not use a damaged one
+            yield path.name, kept.pop("credentials"), kept
 
 
-def _sealed(rows: TokenRows, there: TokenRows, shops: list[str]) -> Iterator[str]:
-    for shop in shops:
-        if (found := rows.read(shop)) is not None:
-            there.replace(shop, found.sealed, 0)
-            yield shop
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        kept = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return kept if isinstance(kept, dict) and isinstance(kept.get("credentials"), str) else None
 
 
-def _unsealed(
-    rows: TokenRows, target: Engine, shops: list[str], sealer: Sealer | None, sealed: list[str]
-) -> Iterator[str]:
-    for shop in shops:
-        found = rows.read(shop)
-        try:
-            kept = None if sealer is None or found is None else json.loads(sealer.unseal(found.sealed))
-        except Unsealable:
-            kept = None
-        if kept is None:
-            sealed.append(shop)
-            continue
-        name = f"{kept.pop('kind')}-{kept.pop('shop')}.tokens"
-        _write(target, name, kept.pop("credentials"), kept)
-        yield shop
+def _unsealed(sealer: Sealer | None, sealed: bytes) -> dict[str, Any] | None:
+    try:
+        return None if sealer is None else json.loads(sealer.unseal(sealed))
+    except Unsealable:
+        return None
 
 
-def _write(target: Engine, name: str, owner: str, kept: dict[str, object]) -> None:
+def _replaced(there: TokenRows, shop: str, sealed: bytes, *, is_new: bool) -> bool | None:
+    known = there.read(shop)
+    if known is not None and known.sealed == sealed:
+        return None
+    if known is not None and not is_new:
+        return False
+    return there.replace(shop, sealed, 0 if known is None else known.version)
+
+
+def _written(target: Engine, name: str, owner: str, kept: dict[str, Any], *, is_new: bool) -> bool | None:
     directory = target.state_directory
+    path = directory / name
+    if _read(path) == {"credentials": owner, **kept}:
+        return None
+    if path.exists() and not is_new:
+        return False
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        room = TokenFile(directory / name, owner).reserve()
+        room = TokenFile(path, owner).reserve()
         room.save(kept)
         room.publish()
     except (OSError, NotKept) as error:
-        raise Failure(f"{directory / name} cannot be written: {error}", remedy="then run migrate-store again") from None
+        raise Failure(f"{path} cannot be written: {error}", remedy="then run migrate-store again") from None
+    return True

@@ -61,13 +61,17 @@ def migrate_store(
     from orchestrator.cli.complaints import complain
     from orchestrator.cli.failures import Failure
     from orchestrator.cli.moving import move_store, stores_of
-    from orchestrator.cli.moving_tokens import move_tokens, sealer_of
+    from orchestrator.cli.moving_tokens import MovedTokens, move_tokens, sealer_of
     from storage.errors import StoreError
 
-    engines = stores_of(source, target)
+    engines, tokens = stores_of(source, target), MovedTokens()
+
+    def carry(is_new: bool) -> None:
+        nonlocal tokens
+        tokens = move_tokens(*engines, lambda: sealer_of(place_of(context)), is_new=is_new)
+
     try:
-        moved = anyio.run(move_store, *engines)
-        tokens = move_tokens(*engines, lambda: sealer_of(place_of(context)))
+        moved = anyio.run(move_store, *engines, carry)
     except StoreError as error:
         raise Failure(str(error)) from None
     if tokens.moved:
@@ -76,6 +80,11 @@ def migrate_store(
         complain(
             f"warning: the access tokens of {', '.join(tokens.sealed)} stay sealed in {engines[0].url} - run this "
             "again with --config and a config that has its storage.secret_key"
+        )
+    if tokens.left:
+        complain(
+            f"warning: other access tokens of {', '.join(tokens.left)} were at the new store and stay - a daemon may "
+            "have fetched them since"
         )
     sys.stdout.write(f"{sum(table.rows for table in moved):,} rows are in {engines[1].url}, as they were.\n")
     sys.stdout.write("Name it in storage.url and start the daemon; the old store counts as a copy from now on.\n")
