@@ -77,13 +77,14 @@ function followedJob(id, orders, leave) {
     progress.draw(job);
   };
   const follow = async (isLooked, onEnd) => {
-    let job = { status: "running" };
+    let [job, after] = [{ status: "running" }, AFTER_JOB_SECONDS];
     while (isLooked() && (job.status === "running" || job.blocked_again !== null)) {
       const was = job.status;
       job = await get(jobPath(id));
       draw(job);
       if (job.status !== "running" && was === "running") onEnd();
-      await pause(job.status === "running" ? JOB_SECONDS : AFTER_JOB_SECONDS);
+      await pause(job.status === "running" ? JOB_SECONDS : after);
+      if (job.status !== "running") after = Math.min(after * 1.5, ENDED_JOB_SECONDS); // each look has the orders counted
     }
   };
   return { node, follow };

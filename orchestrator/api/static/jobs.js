@@ -1,6 +1,7 @@
 // Jobs: what was asked for in bulk, by whom and why, how far each is and what came of it.
 
 const JOBS_LENGTH = 20;
+const [ENDED_LATELY_SECONDS, ENDED_JOB_SECONDS] = [120, 30]; // how long a job's end is news, and how often it is looked at then
 const JOB_TONES = { running: "busy", done: "good", failed: "bad", cancelled: "warn" };
 const JOB_ENDS = { done: "Done: ", failed: "It could not go on: ", cancelled: "It was ended: " };
 
@@ -31,6 +32,7 @@ class JobsPage {
         after = found.next;
       } while (after && jobs.length < this.wanted);
     } catch (failure) {
+      if (!isCurrent()) return;
       this.more.shown = null;
       this.more.replaceChildren(el("span", { class: "bad" }, failure.message));
       return;
@@ -63,11 +65,13 @@ function endJobButton(job) {
   }) }, "End…");
 }
 
-/** One job; `refresh` reads it again. What it had go on may be blocked again long after its end. */
+/** One job; `refresh` reads it again, as often as an event comes while it runs. What it had go on may be blocked again long
+ *  after its end: that is counted for every answer, so a job that ended a while ago is read every half minute. */
 class JobPage {
   constructor(id) {
     this.id = id;
     this.isLive = true;
+    [this.readAt, this.pauseMs] = [0, 0];
     this.answers = new Sequence();
     [this.head, this.actions, this.facts] = [el("div", { class: "head" }, el("h1", {}, "Job")), el("div", { class: "actions" }), el("div")];
     this.progress = null;
@@ -76,6 +80,8 @@ class JobPage {
   }
 
   async refresh() {
+    if (Date.now() - this.readAt < this.pauseMs) return;
+    this.readAt = Date.now();
     const isCurrent = this.answers.begin();
     let job;
     try {
@@ -86,6 +92,8 @@ class JobPage {
       return;
     }
     if (!isCurrent()) return;
+    this.isLive = job.status === "running";
+    this.pauseMs = job.ended_at && Date.now() - Date.parse(job.ended_at) > ENDED_LATELY_SECONDS * 1000 ? ENDED_JOB_SECONDS * 1000 : 0;
     show(this.head, [job.action, job.count], () => el("h1", {}, `${BULK[job.action].label} ${several(job.count, "order")}`));
     show(this.actions, job.status, () => job.status === "running" && endJobButton(job));
     show(this.facts, [job.status, job.ended_at], () => jobFacts(job));

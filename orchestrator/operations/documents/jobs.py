@@ -61,7 +61,10 @@ class JobDetail(Job):
 
     blocked_again: Annotated[
         int | None,
-        Field(description="How many of those that it had go on are blocked now; null where the action has none go on"),
+        Field(
+            description="How many of those that it had go on are blocked now, once it has ended; null before, and "
+            "where the action has none go on"
+        ),
     ]
 
 

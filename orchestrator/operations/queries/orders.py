@@ -80,7 +80,8 @@ class OrderQueries(QueryGroup):
             found = get_job(tx, job)
             if found is None:
                 raise no_job(job)
-            again = count_blocked_again(tx, job) if found.action in ENDS_BLOCKS else None
+            is_counted = found.action in ENDS_BLOCKS and found.status != "running"  # each look at it costs a second one
+            again = count_blocked_again(tx, job) if is_counted else None
             return {**job_view(found), "blocked_again": again}
 
         return await self._store.read(unit)
