@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -61,7 +62,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="fulfilld-chaos-"))
     print(f"chaos: {settings.command if what == 'storm' else settings.arrival_command}\nfolder: {folder}", flush=True)
     print(f"a storm of {settings.seconds:g} s or {settings.kills} kills, whichever ends first; then a calm", flush=True)
-    world, lines = anyio.run(run if what == "storm" else arrival.run, settings, folder)
+    world, lines = anyio.run(run if what == "storm" else partial(arrival.run, is_timed=True), settings, folder)
     print("\n".join(lines), flush=True)
     return 1 if world.findings else 0
 

@@ -46,15 +46,34 @@ def takeovers(deaths: Iterable[tuple[int, int]], leases: Sequence[Lease]) -> lis
     for pid, died_at_ms in deaths:
         last: dict[str, Lease] = {}
         for lease in leases:
-            if lease.at_ms <= died_at_ms:
+            before = last.get(lease.shop)
+            if lease.at_ms <= died_at_ms or (before is not None and _is_of(lease, str(pid))):  # committed as it died
                 last[lease.shop] = lease
-            elif (before := last.get(lease.shop)) is not None and lease.holder is not None:
-                if _is_of(before, str(pid)) and not _is_of(lease, str(pid)):
+            elif before is not None and lease.holder is not None:
+                if _is_of(before, str(pid)):
                     found.append((lease.at_ms - died_at_ms) / 1000)
                 del last[lease.shop]
     return found
 
 
+def untaken(holders: Iterable[Lease], deaths: Iterable[tuple[int, int]]) -> Iterator[Finding]:
+    """The shops that nobody has, or a node that has died."""
+    dead = {str(pid) for pid, _ in deaths}
+    for lease in holders:
+        if lease.holder is None or any(_is_of(lease, pid) for pid in dead):
+            yield Finding(
+                "a killed node's shops become another's", f"{lease.shop} is still {lease.holder or 'nobody'}'s"
+            )
+
+
+def late(taken_over: Iterable[float], most_seconds: float) -> Iterator[Finding]:
+    """The takeovers that took longer than that."""
+    for seconds in taken_over:
+        if seconds > most_seconds:
+            detail = f"one was another's after {seconds:.2f} s, more than {most_seconds:g} s"
+            yield Finding("a killed node's shops become another's in time", detail)
+
+
 def _is_of(lease: Lease, node: str) -> bool:
-    """Whether it is of the process with this id, which stands in every node's name."""
-    return node in (lease.holder or "").split(":")[1:]
+    """Whether it is of the process with this id, which is the second part of every node's name."""
+    return (lease.holder or "").split(":")[1:2] == [node]

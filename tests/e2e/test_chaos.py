@@ -23,7 +23,7 @@ from tests.chaos.remains import inspect
 from tests.chaos.run import run
 from tests.chaos.servers import Lease
 from tests.chaos.settings import Settings
-from tests.chaos.tenancy import takeovers, tenancy
+from tests.chaos.tenancy import late, takeovers, tenancy, untaken
 from tests.chaos.world import ChaosDaemon, Finding, Ref, World
 from tests.push.erp import SECRET, Delivered, Erp
 from tests.support.skips import skip
@@ -61,6 +61,15 @@ def test_a_takeover_is_measured_from_the_death_to_the_next_lease() -> None:
     ]
     assert takeovers([(1, 3000)], leases) == [2.1]
     assert takeovers([(2, 3000), (3, 0)], leases) == []
+    assert takeovers([(1, 3000)], [*leases[:2], Lease(3001, "a", "h:1:x", 1), *leases[2:]]) == [2.1]
+    assert invariants(late([2.1, 5.0], 5)) == []
+    assert invariants(late([2.1, 5.1], 5)) == ["a killed node's shops become another's in time"]
+
+
+def test_a_shop_that_nobody_takes_from_a_dead_node_is_found() -> None:
+    holders = [Lease(0, "a", "h:2:17", 3), Lease(0, "b", "h:17:2", 1), Lease(0, "c", None, 2)]
+    assert [each.detail for each in untaken(holders, [(2, 0)])] == ["a is still h:2:17's", "c is still nobody's"]
+    assert invariants(untaken(holders[:2], [(3, 0)])) == []
 
 
 @pytest.fixture
