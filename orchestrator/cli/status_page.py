@@ -86,6 +86,7 @@ def _nodes(nodes: Sequence[Json]) -> list[Line | Grid]:
     rows = [
         (
             node["name"],
+            node.get("version", ""),
             str(len(node["shops"])),
             _time_of_day(node["seen_at"]),
             Cell("hands over" if node.get("draining") else "", "busy"),
@@ -93,7 +94,7 @@ def _nodes(nodes: Sequence[Json]) -> list[Line | Grid]:
         )
         for node in nodes
     ]
-    return [line(), grid(("NODE", "SHOPS", "SEEN", "", "WORKS FOR"), rows, right=(1,), wraps=(4,))]
+    return [line(), grid(("NODE", "VERSION", "SHOPS", "SEEN", "", "WORKS FOR"), rows, right=(2,), wraps=(5,))]
 
 
 def _many_needy(dump: Json) -> list[Line]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from orchestrator import __version__
 from orchestrator.clock import rfc3339
 from orchestrator.operations import documents
 from orchestrator.runtime.node_facts import as_described
@@ -41,6 +42,7 @@ class Cluster:
         return [
             {
                 "name": each,
+                "version": __version__ if node is None else node.version,
                 "shops": sorted(held[each]),
                 "seen_at": rfc3339(now_ms if node is None else node.seen_at),
                 "draining": is_draining if node is None else node.is_draining,

@@ -281,8 +281,8 @@ def test_nodes_that_share_the_shops_are_shown_with_what_each_holds(desk: Desk, p
             names = [shop["name"] for shop in status["shops"]]
             mine, other = status["daemon"]["node"], "box-2:7"
             status["nodes"] = [
-                {"name": mine, "shops": names[:1], "seen_at": now, "draining": False},
-                {"name": other, "shops": names[2:], "seen_at": now, "draining": True},
+                {"name": mine, "version": "0.4.0", "shops": names[:1], "seen_at": now, "draining": False},
+                {"name": other, "version": "0.3.0", "shops": names[2:], "seen_at": now, "draining": True},
             ]
             for shop in status["shops"]:
                 shop["holder"] = {names[0]: mine, names[1]: None}.get(shop["name"], other)
@@ -298,6 +298,7 @@ def test_nodes_that_share_the_shops_are_shown_with_what_each_holds(desk: Desk, p
     expect(nodes.first).to_contain_text("this page's")
     expect(nodes.last).to_contain_text(f"{len(shops) - 2} shops")
     expect(nodes.last).to_contain_text("draining")
+    expect(nodes.last).to_contain_text("version 0.3.0")
     cards = page.get_by_role("region", name="Shops").get_by_role("listitem")
     expect(cards.nth(1)).to_contain_text("held by no node")
     expect(cards.nth(2)).to_contain_text("held by box-2:7")

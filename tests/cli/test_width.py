@@ -163,3 +163,12 @@ def test_the_status_page_shows_how_many_orders_are_left_out_as_history() -> None
     assert "1234 left out as history" in plain(status_page(status))
     status["shops"][0]["skipped"] = 0
     assert "history" not in plain(status_page(status))
+
+
+def test_nodes_are_shown_with_their_versions_while_they_differ() -> None:
+    node = {"shops": ["acme"], "seen_at": "2026-01-02T03:04:05.000Z", "draining": False}
+    nodes = [{"name": "a:1", "version": "0.4.0", **node}, {"name": "b:2", "version": "0.3.0", **node, "draining": True}]
+    lines = [line.split() for line in shown(status_page(a_status(nodes=nodes)), 80)]
+    assert ["NODE", "VERSION", "SHOPS", "SEEN", "WORKS", "FOR"] in lines
+    assert ["a:1", "0.4.0", "1", "03:04:05Z", "acme"] in lines
+    assert ["b:2", "0.3.0", "1", "03:04:05Z", "hands", "over", "acme"] in lines

@@ -8,6 +8,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
+from orchestrator import __version__
 from orchestrator.operations.cluster import read_cluster
 from orchestrator.operations.status import NodeNow, read_counts, status_dump
 from orchestrator.operations.views.shops import shop_view
@@ -47,6 +48,7 @@ async def test_each_node_shows_what_all_hold(tmp_path: Path) -> None:
                 node: [shop for shop in sorted(held) if held[shop] == node] for node in ("a", "b")
             }
             assert all(node["seen_at"] for node in dump["nodes"])
+            assert [node["version"] for node in dump["nodes"]] == [__version__, __version__]
         holder, other = (first, second) if held["acme"] == "a" else (second, first)
         await holder._membership.announce()
         cluster = await store.read(read_cluster)
@@ -55,6 +57,9 @@ async def test_each_node_shows_what_all_hold(tmp_path: Path) -> None:
         assert there.holder == here.holder
         assert shop_view(there, None, 0)["next_sync_at"] == shop_view(here, None, 0)["next_sync_at"]
         assert there.rate_limit.available is not None
+        await store.write(lambda tx: tx.execute("UPDATE nodes SET version = '0.3.0' WHERE name = 'b'"))
+        versions = {node["name"]: node["version"] for node in (await status(cast("Store", store), first, "a"))["nodes"]}
+        assert versions == {"a": __version__, "b": "0.3.0"}
         for supervisor in (first, second):
             await supervisor.drain(5)
 
@@ -68,6 +73,7 @@ async def test_a_node_that_is_alone_is_the_only_one(tmp_path: Path) -> None:
         supervisor = supervisor_of(plain, "a")  # type: ignore[arg-type]
         await supervisor.start(group, config)
         dump = await status(plain, supervisor, "a")
-        assert [(node["name"], node["shops"]) for node in dump["nodes"]] == [("a", ["acme"])]
+        [node] = dump["nodes"]
+        assert (node["name"], node["version"], node["shops"]) == ("a", __version__, ["acme"])
         assert dump["shops"][0]["holder"] == "a"
         await supervisor.drain(5)

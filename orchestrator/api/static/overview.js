@@ -112,7 +112,8 @@ function nodesWords(nodes, mine) {
   if (nodes.length < 2) return [];
   return [el("h2", {}, "Nodes"), el("ul", { class: "panel rows nodes" }, nodes.map((node) =>
     el("li", { class: "pad" }, el("div", { class: "line" }, el("span", { class: "id wrap" }, node.name), node.name === mine && badge("this page's"),
-      node.draining && badge("draining", "warn"), el("span", { title: node.shops.join(", ") }, node.shops.length ? several(node.shops.length, "shop") : "no shop"),
+      node.draining && badge("draining", "warn"), node.version && el("span", { class: "soft" }, `version ${node.version}`),
+      el("span", { title: node.shops.join(", ") }, node.shops.length ? several(node.shops.length, "shop") : "no shop"),
       el("span", { class: "soft" }, "seen ", moment(node.seen_at))))))];
 }
 

@@ -64,6 +64,7 @@ class Node(TypedDict):
     """A daemon among those that share the store."""
 
     name: str
+    version: Annotated[str, Field(description="Of its program: several while nodes are upgraded")]
     shops: Annotated[list[str], Field(description="Those that it works for")]
     seen_at: Annotated[Instant, Field(description="When it last said that it lives, by the clock of the database")]
     draining: Annotated[bool, Field(description="It hands its shops over")]
