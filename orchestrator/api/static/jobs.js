@@ -1,7 +1,7 @@
 // Jobs: what was asked for in bulk, by whom and why, how far each is and what came of it.
 
 const JOBS_LENGTH = 20;
-const [ENDED_LATELY_SECONDS, ENDED_JOB_SECONDS] = [120, 30]; // how long a job's end is news, and how often it is looked at then
+const [ENDED_LATELY_SECONDS, ENDED_JOB_SECONDS] = [120, 30]; // until so long after its end a job is looked at often, and how often then
 const JOB_TONES = { running: "busy", done: "good", failed: "bad", cancelled: "warn" };
 const JOB_ENDS = { done: "Done: ", failed: "It could not go on: ", cancelled: "It was ended: " };
 

@@ -79,6 +79,6 @@ async def test_every_statement_is_understood(engine: Engine) -> None:
         for name, ask in ASKED.items():
             try:
                 await store.write(ask)
-            except Exception as error:  # noqa: BLE001 - all of them are told at once
+            except Exception as error:  # noqa: BLE001 - all of them are shown at once
                 refused[name] = str(error)
     assert refused == {}
