@@ -95,9 +95,9 @@ def test_panels_have_ids_of_their_own_and_places_that_do_not_overlap() -> None:
 def test_every_metric_is_shown_or_left_out_on_purpose() -> None:
     shown = set(re.findall(r"\bfulfilld_[a-z_]+", " ".join([*EXPRESSIONS, ALERTS])))
     names = {name for name, _, _ in made_metrics()}
-    left_out = {"fulfilld_events_last_cursor", "fulfilld_draining", "fulfilld_build_info", "fulfilld_commit_units"}
+    left_out = {"events_last_cursor", "draining", "build_info", "commit_units", "nodes"}
     parts = {name + part for name in names for part in ("_bucket", "_count", "_sum")}
-    assert {name for name in names if not shown & {name, f"{name}_bucket"}} == left_out
+    assert {name for name in names if not shown & {name, f"{name}_bucket"}} == {f"fulfilld_{name}" for name in left_out}
     assert shown <= names | parts
 
 
@@ -140,11 +140,12 @@ RULES = re.findall(r"^ +expr: (?:>-\n)?(.*)$", ALERTS, re.MULTILINE)
 
 @pytest.mark.parametrize("query", [*RULES, *EXPRESSIONS])
 def test_what_every_node_shows_is_counted_once(query: str) -> None:
-    """Several nodes show the same store: their highest is taken before anything is summed."""
+    """Several nodes show the same store: their highest is taken before anything is summed, or nodes are counted."""
     assert OF_THE_STORE
     left = query.partition(" unless ")[0]  # beyond it only that there is one counts
     for name in OF_THE_STORE & set(re.findall(r"\bfulfilld_[a-z_]+", left)):
-        aggregated = re.findall(rf"max (?:without \(instance, pod\)|by \(instance\)) \({name}\b", left)
+        highest = rf"max (?:without \(instance, pod\)|by \(instance\)) \({name}\b"
+        aggregated = re.findall(rf"{highest}|count without \(instance, pod\) \({name} == 1\)", left)
         assert len(aggregated) == len(re.findall(rf"\b{name}\b", left)), query
 
 
@@ -160,18 +161,9 @@ tests:
       - {{series: 'fulfilld_shop_held{{shop="xs", instance="b"}}', values: "0x60"}}
       - {{series: 'fulfilld_orders{{shop="acme", situation="blocked", instance="a"}}', values: "3x60"}}
       - {{series: 'fulfilld_orders{{shop="acme", situation="blocked", instance="b"}}', values: "3x60"}}
-      - {{series: 'fulfilld_nodes{{job="fulfilld", instance="a"}}', values: "1x60"}}
-      - {{series: 'fulfilld_nodes{{job="fulfilld", instance="b"}}', values: "1x60"}}
-      - {{series: 'up{{job="fulfilld", instance="a"}}', values: "1x60"}}
-      - {{series: 'up{{job="fulfilld", instance="b"}}', values: "1x60"}}
     alert_rule_test:
       - eval_time: 30m
-        alertname: FulfilldNodeApart
-        exp_alerts:
-          - exp_labels: {{severity: ticket, job: fulfilld}}
-            exp_annotations:
-              summary: "a fulfilld answers that works for no shop: the others do not see it"
-              description: "It does not reach the database, or has another one than they: its log says which."
+        alertname: FulfilldShopHeldTwice
       - eval_time: 30m
         alertname: FulfilldShopNotHeld
         exp_alerts:
@@ -186,11 +178,43 @@ tests:
             exp_annotations: {{summary: "3 orders of acme wait for a person"}}
 """
 
+TWO_STORES = """
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: 'fulfilld_shop_held{{shop="acme", instance="a"}}', values: "1x60"}}
+      - {{series: 'fulfilld_shop_held{{shop="acme", instance="b"}}', values: "1x60"}}
+      - {{series: 'fulfilld_shop_held{{shop="xs", instance="a"}}', values: "1x60"}}
+      - {{series: 'fulfilld_shop_held{{shop="other", instance="b"}}', values: "1x60"}}
+      - {{series: 'fulfilld_shop_held{{shop="alike", store="one", instance="a"}}', values: "1x60"}}
+      - {{series: 'fulfilld_shop_held{{shop="alike", store="two", instance="b"}}', values: "1x60"}}
+      - {{series: 'fulfilld_oldest_pending_seconds{{shop="alike", store="one", instance="a"}}', values: "7200x60"}}
+      - {{series: 'fulfilld_oldest_pending_seconds{{shop="alike", store="two", instance="b"}}', values: "7200x60"}}
+      - {{series: 'fulfilld_shop_paused{{shop="alike", store="two", instance="b"}}', values: "1x60"}}
+    alert_rule_test:
+      - eval_time: 30m
+        alertname: FulfilldShopHeldTwice
+        exp_alerts:
+          - exp_labels: {{severity: page, shop: acme}}
+            exp_annotations:
+              summary: "2 daemons work for acme and do not share a store"
+              description: "Its orders may be driven twice: stop all of them but one."
+      - eval_time: 30m
+        alertname: FulfilldTargetsLate
+        exp_alerts:
+          - exp_labels: {{severity: ticket, shop: alike, store: one}}
+            exp_annotations: {{summary: "a target of alike is pending since 2h 0m 0s"}}
+"""
+"""A shop that two have is not the two shops of one name, which the label of their store distinguishes."""
 
-def test_a_shop_that_one_of_two_nodes_has_is_worked_for_and_its_orders_count_once(tmp_path: Path) -> None:
+
+@pytest.mark.parametrize("case", [TWO_NODES, TWO_STORES], ids=["two nodes", "two stores"])
+def test_shops_and_orders_of_several_daemons_are_counted_once(tmp_path: Path, case: str) -> None:
     if (promtool := shutil.which("promtool")) is None:
         skip("there is no promtool", "apt-get install prometheus")
     cases = tmp_path / "two.yml"
-    cases.write_text(TWO_NODES.format(rules=DEPLOY / "alerts.yml"))
+    cases.write_text(case.format(rules=DEPLOY / "alerts.yml"))
     done = subprocess.run([promtool, "test", "rules", cases], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
