@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from storage.migrations import all_migrations, newest_schema
 from tests.e2e.test_crash_matrix import WALK
 from tests.support.previous import PREVIOUS
 from tests.support.process import QUICK, DaemonProcess
-from tests.support.versions import ROOT, daemon_of, later_release, previous_release
+from tests.support.versions import ROOT, daemon_of, has_commit, later_release, previous_release
 
 pytestmark = pytest.mark.e2e
 
@@ -210,3 +211,12 @@ def test_the_release_before_knew_the_schema_that_new_migrations_are_counted_from
     now = {path.name: path.read_text("utf-8") for path in (ROOT / "storage" / "migrations").glob("*.sql")}
     assert known.items() <= now.items(), "a migration that was released is never changed"
     assert len(all_migrations()) == len(now)
+
+
+def test_a_release_that_is_absent_is_not_taken_for_one_that_git_cannot_read(tmp_path: Path) -> None:
+    assert not has_commit(tmp_path, PREVIOUS.commit), "an archive of the source has no history"
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    assert not has_commit(tmp_path, PREVIOUS.commit)
+    (tmp_path / ".git" / "HEAD").unlink()
+    with pytest.raises(AssertionError, match="not a git repository"):
+        has_commit(tmp_path, PREVIOUS.commit)
