@@ -17,6 +17,8 @@
 #   make chaos    kills, faults, people and clocks against the daemon; a calm follows the storm of CHAOS_SECONDS.
 #                 CHAOS_KILLS is a maximum; CHAOS_ORDERS, CHAOS_SEED, ENGINE=postgresql, NODES (docs/guarantees.md)
 #   make arrival  30 shops, 3,000 orders, 3 daemons on PostgreSQL: all arrive, whatever fails (docs/guarantees.md)
+#   make cluster  FOLDER=… CONFIG=…: two daemons and a PostgreSQL of which every part may die, here (docs/scale.md)
+#   make trial    kills each part of such a cluster in turn under load
 #   make site     the documentation as a site, in site/; a dead link is an error
 #   make install  the command, as .venv/bin/fulfilld
 #   make lock     requirements/*.lock anew, after pyproject.toml changed; LOCK_ARGS=--upgrade for newer versions
@@ -49,7 +51,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # What was compiled once stays so where a machine forbids it too: the tests start Python hundreds of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all quick lint check generators axe vendure vendure-server tryton tryton-company coverage docs site site-tools screenshots bench peers chaos arrival install lock clean
+.PHONY: help demo test test-all quick lint check generators axe vendure vendure-server tryton tryton-company coverage docs site site-tools screenshots bench peers chaos arrival cluster trial install lock clean
 .DEFAULT_GOAL := test
 
 help:
@@ -149,6 +151,12 @@ chaos: $(VENV)/installed-for-tests
 
 arrival: $(VENV)/installed-for-tests
 	@$(BIN)/python -m tests.chaos arrival
+
+cluster: $(VENV)/installed-for-tests
+	@$(BIN)/python -m deploy.patroni.cluster $(if $(FOLDER),"$(FOLDER)") $(if $(CONFIG),"$(CONFIG)")
+
+trial: $(VENV)/installed-for-tests
+	@$(BIN)/python -m deploy.patroni.trial $(if $(FOLDER),"$(FOLDER)")
 
 install: $(VENV)/installed
 	@echo "installed: $(CURDIR)/$(BIN)/fulfilld"

@@ -1,11 +1,12 @@
 """etcd, two PostgreSQL nodes under Patroni and two daemons on this machine, by one command:
 
-    python -m deploy.patroni.cluster FOLDER CONFIG
+    make cluster FOLDER=/srv/cluster CONFIG=config.json
+    python -m deploy.patroni.cluster FOLDER CONFIG   where psycopg is installed
 
 FOLDER keeps their data and logs. CONFIG is one of the daemon's, with absolute paths; its store, its sockets and its
 listeners are replaced. All listen on loopback alone. Debian has what it needs: `apt-get install etcd-server patroni
-postgresql`. As root it runs what may not be root's as `postgres`. It shows how the parts fit; three machines, of which
-two may have a server and a daemon, are what makes it safe.
+postgresql`. As root it runs what may not be root's as `postgres`, which has to reach FOLDER. It shows how the parts
+fit; three machines, of which two may have a server and a daemon, are what makes it safe.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ SERVERS: Final = ("a", "b")
 _PORTS: Final = {"etcd": 0, "etcd peers": 1, "a": 2, "b": 3, "a rest": 4, "b rest": 5}
 _OF_ONE_DAEMON: Final = {"monitoring", "status_file", "webhooks"}
 _PATIENCE_SECONDS: Final = 120.0
+_LOG_LINES: Final = 20
 
 
 class Cluster:
@@ -71,13 +73,14 @@ class Cluster:
 
     def up(self) -> None:
         """Starts all of it, and returns once both servers work and both daemons are ready."""
+        self._prepare()
         for name in ("etcd", *SERVERS):
             self.start(name)
-        until("one server is the primary and the other one follows it", self.is_whole)
+        self._until("one server is the primary and the other one follows it", self.is_whole)
         self._make_database()
         for name in DAEMONS:
             self.start(name)
-        until("both daemons are ready", lambda: all(self.is_ready(name) for name in DAEMONS))
+        self._until("both daemons are ready", lambda: all(self.is_ready(name) for name in DAEMONS))
 
     def down(self) -> None:
         """Ends all of it, in the order in which they need each other."""
@@ -93,7 +96,13 @@ class Cluster:
         command, variables, account = self._program(name)
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603
-                command, stdout=log, stderr=log, env=os.environ | variables, cwd=self.folder, **account
+                command,
+                stdout=log,
+                stderr=log,
+                env=os.environ | variables,
+                cwd=self.folder,
+                start_new_session=True,  # Ctrl-C is for us alone: `down` ends them in their order
+                **account,
             )
 
     def kill(self, name: str) -> None:
@@ -103,7 +112,7 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._running[name].wait()
-        until(f"{name} is gone", lambda: not any(Path(f"/proc/{pid}/status").exists() for pid in ours))
+        until(f"{name} is gone", lambda: not any(map(lives, ours)))
 
     def primary(self) -> str | None:
         """The server that takes writes, as its Patroni says; None while there is none."""
@@ -130,6 +139,19 @@ class Cluster:
                 return b" 200 " in asked.recv(64)
             except OSError:
                 return False
+
+    def _until(self, what: str, is_so: Callable[[], bool]) -> None:
+        """As `until`, for as long as all that was started runs. Raises SystemExit with the end of the log otherwise."""
+
+        def looked() -> bool:
+            for name, process in self._running.items():
+                if process.poll() is not None:
+                    log = self.folder / f"{name}.log"
+                    end = "\n".join(log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES:])
+                    raise SystemExit(f"{end}\n{name} has ended with {process.returncode}; above is the end of {log}")
+            return is_so()
+
+        until(what, looked)
 
     def _asks(self, name: str, path: str) -> bool:
         try:
@@ -163,7 +185,7 @@ class Cluster:
             }
             return [_found("etcd"), *(f"--{key}={value}" for key, value in options.items())], {}, self._account
         if name in SERVERS:
-            return [_found("patroni"), str(HERE / "patroni.yml")], self._variables_of(name), self._account
+            return [_found("patroni"), str(self.folder / "patroni.yml")], self._variables_of(name), self._account
         (self.folder / name).mkdir(exist_ok=True)
         key = {"secret_key": self._passwords["secret key"]}
         storage = {**key, **self._config.get("storage", {}), "url": self.url}
@@ -202,11 +224,23 @@ class Cluster:
     def _make_database(self) -> None:
         """The daemon's user and database, where they are not there yet."""
         with self._asked() as connection:
-            if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'fulfilld'").fetchone():
-                return
-            password = Literal(self._passwords["fulfilld"])
-            connection.execute(SQL("CREATE ROLE fulfilld LOGIN PASSWORD {}").format(password))
-            connection.execute(SQL("CREATE DATABASE fulfilld OWNER {}").format(Identifier("fulfilld")))
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'fulfilld'").fetchone():
+                password = Literal(self._passwords["fulfilld"])
+                connection.execute(SQL("CREATE ROLE fulfilld LOGIN PASSWORD {}").format(password))
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'fulfilld'").fetchone():
+                connection.execute(SQL("CREATE DATABASE fulfilld OWNER {}").format(Identifier("fulfilld")))
+
+    def _prepare(self) -> None:
+        """Patroni's settings are where it can read them, which those of a clone may not be. Raises SystemExit where the
+        folder is closed to it as well."""
+        # a child of another user looks: what it may do says more than any mode
+        looked = subprocess.run(["test", "-w", str(self.folder)], check=False, **self._account)  # noqa: S603, S607
+        if looked.returncode:
+            raise SystemExit(
+                f"{self.folder}: PostgreSQL, which runs as `postgres` where you are root, cannot write there, or a"
+                " folder above it is closed to others; choose another FOLDER, such as /srv/cluster"
+            )
+        shutil.copy(HERE / "patroni.yml", self.folder)
 
     def _kept_passwords(self) -> dict[str, str]:
         path = self.folder / "passwords.json"
@@ -236,6 +270,15 @@ def until(what: str, is_so: Callable[[], bool]) -> float:
             raise TimeoutError(f"after {_PATIENCE_SECONDS:.0f} seconds it is not so that {what}")
         time.sleep(0.1)
     return time.monotonic() - began
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs. One that has ended and that nobody waits for does not: in some containers it stays."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def _unprivileged() -> dict[str, Any]:
@@ -270,7 +313,8 @@ def main() -> None:
     parser.add_argument("--first-port", type=int, default=17400)
     given = parser.parse_args()
     config = parse(given.config.read_text("utf-8"), str(given.config))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda *_: sys.exit(0))
     with suppress(KeyboardInterrupt), running(Cluster(given.folder.resolve(), config, given.first_port)) as cluster:
         for name in DAEMONS:
             print(f"{name}: fulfilld --socket {cluster.socket(name)} status")

@@ -1,6 +1,7 @@
 """Kills each part of the cluster in turn under load, and judges what became of the orders:
 
-    python -m deploy.patroni.trial [FOLDER]
+    make trial
+    python -m deploy.patroni.trial [FOLDER]   where psycopg is installed
 
 A sandbox plays the shops and keeps a ledger of every call. Targets are submitted at both daemons all the while. At the
 end each has to be reached, with each step done once and in turn, and the feed has to be whole. Takes some four minutes.

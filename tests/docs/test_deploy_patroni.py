@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import yaml
 
-from deploy.patroni.cluster import HERE, SERVERS, Cluster
+from deploy.patroni.cluster import HERE, SERVERS, Cluster, lives
 from storage.engines import engine_of
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +55,39 @@ def test_the_stores_url_names_both_servers_and_shows_no_password(tmp_path: Path)
     assert password in kept.read_text("utf-8")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert Cluster(tmp_path / "cluster", {}, 17400).url == cluster.url, "started again, it is the same"
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that every user of the machine reaches."""
+    with TemporaryDirectory(prefix="fulfilld-cluster-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_folder_that_postgresql_does_not_reach_is_refused_at_once(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path / "cluster", {})
+    for folder in (tmp_path, cluster.folder):
+        folder.chmod(0o500)
+    with pytest.raises(SystemExit, match=f"{cluster.folder}: .*choose another FOLDER"):
+        cluster.up()
+
+
+def test_a_part_that_ends_is_said_with_the_end_of_its_log(open_to_all: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cluster, "_program", lambda self, name: (["/bin/sh", "-c", "echo no room; exit 3"], {}, {}))
+    monkeypatch.setattr(Cluster, "is_whole", lambda self: False)
+    cluster = Cluster(open_to_all / "cluster", {})
+    with pytest.raises(SystemExit, match=r"no room\netcd has ended with 3; .*etcd.log"):
+        cluster.up()
+    cluster.down()
+
+
+def test_a_process_that_nobody_waits_for_is_gone_once_it_has_ended() -> None:
+    ended = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    assert not lives(ended.pid)
+    assert ended.wait() == 0
+    assert lives(os.getpid())
 
 
 @pytest.mark.parametrize("module", ["deploy.patroni.cluster", "deploy.patroni.trial"])
