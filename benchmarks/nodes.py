@@ -17,7 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -39,7 +39,7 @@ _AT_ONCE: Final = 64
 _PATIENCE_SECONDS: Final = 300
 _COUNTED: Final = 200
 """Orders of the turn in which statements are counted."""
-_GROUPS: Final = Path("/sys/fs/cgroup/cpu")
+_GROUPS: Final = Path("/sys/fs/cgroup")
 _PERIOD_US: Final = 10_000
 _IDLE_SECONDS: Final = 3.0
 
@@ -79,20 +79,39 @@ def scene(shops: int, orders: int, latency_ms: float) -> Iterator[Scene]:
 
 @contextmanager
 def kept_to(cores: float | None, pid: int) -> Iterator[None]:
-    """Keeps a process to a part of a core for as long as the block lasts. Raises OSError where that is not allowed."""
+    """Keeps a process to a part of a core for as long as the block lasts. Raises SystemExit where that cannot be."""
     if cores is None:
         yield
         return
-    group = _GROUPS / f"fulfilld-bench-{pid}"
-    group.mkdir()
+    groups, limits = limits_of(_GROUPS, cores)
+    group = groups / f"fulfilld-bench-{pid}"
     try:
-        (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
-        (group / "cpu.cfs_quota_us").write_text(str(int(cores * _PERIOD_US)))
+        if (handing_down := groups / "cgroup.subtree_control").exists():
+            handing_down.write_text("+cpu")
+        group.mkdir()
+        for name, text in limits.items():
+            (group / name).write_text(text)
         (group / "cgroup.procs").write_text(str(pid))
+    except OSError as error:
+        with suppress(OSError):
+            group.rmdir()
+        raise SystemExit(
+            f"--cores: {error.filename}: {error.strerror}; it takes root, and cgroups with the cpu controller"
+        ) from None
+    try:
         yield
     finally:
-        (_GROUPS / "cgroup.procs").write_text(str(pid))
+        (groups / "cgroup.procs").write_text(str(pid))
         group.rmdir()
+
+
+def limits_of(root: Path, cores: float) -> tuple[Path, dict[str, str]]:
+    """Where a machine makes its cgroups, whichever version they are of, and what a group's files say that keep it to a
+    part of a core, in the order in which they are written."""
+    quota = str(int(cores * _PERIOD_US))
+    if (root / "cgroup.controllers").exists():
+        return root, {"cpu.max": f"{quota} {_PERIOD_US}"}
+    return root / "cpu", {"cpu.cfs_period_us": str(_PERIOD_US), "cpu.cfs_quota_us": quota}
 
 
 @contextmanager
@@ -267,7 +286,7 @@ def _main() -> int:
     parser.add_argument("--shops", type=int, default=12)
     parser.add_argument("--orders", type=int, default=600, help="in each turn")
     parser.add_argument("--latency", type=float, default=20.0, help="of the platform, in milliseconds")
-    parser.add_argument("--cores", type=float, default=None, help="what each node has (Linux, cgroup v1, as root)")
+    parser.add_argument("--cores", type=float, default=None, help="what each node has (Linux, as root)")
     parser.add_argument("--stored", default="", help="measure one node with so many orders in the store, with commas")
     chosen = parser.parse_args()
     if postgres_tools() is None:

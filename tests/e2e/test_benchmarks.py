@@ -13,8 +13,10 @@ import pytest
 
 import benchmarks
 from benchmarks.__main__ import PARTS
+from benchmarks.nodes import kept_to, limits_of
 from benchmarks.page import DATA, PAGE, filled
 from benchmarks.peers.installed import postgres_tools
+from tests.support.skips import skip
 
 pytestmark = pytest.mark.e2e
 
@@ -96,7 +98,7 @@ def test_a_store_is_filled(tmp_path: Path) -> None:
 
 def test_nodes_on_one_database_are_measured() -> None:
     if postgres_tools() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+        skip("PostgreSQL is not installed", "apt-get install postgresql")
     command = [sys.executable, "-m", "benchmarks.nodes", "--nodes=1", "--cycles=1", "--shops=2", "--orders=8"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
@@ -104,3 +106,16 @@ def test_nodes_on_one_database_are_measured() -> None:
     shown = dict(zip(titles.split(), map(float, row.split()), strict=True))
     assert min(shown[name] for name in ("node_us", "database_us", "wal_bytes", "steps_a_second")) > 0
     assert "statements" in said
+
+
+def test_a_node_is_kept_to_a_part_of_a_core_by_either_version_of_cgroups(tmp_path: Path) -> None:
+    old = {"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": "2500"}
+    assert limits_of(tmp_path, 0.25) == (tmp_path / "cpu", old)
+    (tmp_path / "cgroup.controllers").touch()
+    assert limits_of(tmp_path, 0.25) == (tmp_path, {"cpu.max": "2500 10000"})
+
+
+def test_where_no_group_can_be_made_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.nodes._GROUPS", tmp_path)
+    with pytest.raises(SystemExit, match=f"^--cores: {tmp_path}/cpu/.*: No such file or directory; "), kept_to(1.0, 1):
+        pass
