@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlencode
 
 import pytest
 
 from orchestrator.testing import postgres
+
+_PATIENCE_SECONDS: Final = 60.0
 
 
 class Pair:
@@ -35,15 +39,16 @@ class Pair:
         with self.primary.asked("postgres") as server:
             server.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'".encode())
             server.execute("SELECT pg_reload_conf()")
-            while not server.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = %s", (state,)).fetchall():
-                pass
+            query = "SELECT 1 FROM pg_stat_replication WHERE sync_state = %s"
+            _until(lambda: server.execute(query, (state,)).fetchone() is not None)
 
     def caught_up(self) -> None:
         """The replica has all that was committed so far."""
         with self.primary.asked("postgres") as one, self.replica.asked("postgres") as two:
             ((position,),) = one.execute("SELECT pg_current_wal_lsn()").fetchall()
-            while not two.execute("SELECT pg_last_wal_replay_lsn() >= %s", (position,)).fetchall()[0][0]:
-                pass
+            _until(
+                lambda: two.execute("SELECT 1 WHERE pg_last_wal_replay_lsn() >= %s", (position,)).fetchone() is not None
+            )
 
     def lag(self) -> None:
         """Nothing more comes to the replica, though it has it all so far."""
@@ -51,8 +56,7 @@ class Pair:
         with self.replica.asked("postgres") as server:
             server.execute("ALTER SYSTEM SET primary_conninfo = ''")
             server.execute("SELECT pg_reload_conf()")
-            while server.execute("SELECT 1 FROM pg_stat_wal_receiver").fetchone() is not None:
-                pass
+            _until(lambda: server.execute("SELECT 1 FROM pg_stat_wal_receiver").fetchone() is None)
 
     def fail_over(self) -> None:
         """The server ends without a word, and its replica takes over."""
@@ -68,6 +72,13 @@ class Pair:
         link = self.folder / ".s.PGSQL.5432"
         link.unlink(missing_ok=True)
         link.symlink_to(server.folder / ".s.PGSQL.5432")
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < give_up_at, "the replica does not come"
+        time.sleep(0.01)
 
 
 @pytest.fixture
