@@ -19,7 +19,7 @@ from storage.store import Store
 from storage.transaction import Row, Transaction
 
 # Not all of the suite: what is left out makes hundreds of stores.
-for _part in ("changes", "events", "jobs", "leases", "orders", "retention", "targets", "units"):
+for _part in ("changes", "events", "jobs", "leases", "orders", "payloads", "retention", "targets", "units"):
     _tests = vars(import_module(f"orchestrator.testing.engine_suite.test_{_part}"))
     globals().update({name: test for name, test in _tests.items() if name.startswith("test_")})
 del globals()["test_writes_at_once_come_to_what_one_after_another_would"]

@@ -9,16 +9,11 @@ An engine runs it in either of two ways:
 """
 
 from importlib import import_module
+from pathlib import Path
 
 from orchestrator.testing.engine_suite.scratch import Engine, engine
 
-_PARTS = [
-    import_module(f"{__name__}.test_{part}")
-    for part in (
-        *("activity", "changes", "counts", "events", "jobs", "leases", "model", "nodes", "orders"),
-        *("pushes", "retention", "scratch", "shops", "statements", "targets", "units"),
-    )
-]
+_PARTS = [import_module(f"{__name__}.{path.stem}") for path in sorted(Path(__file__).parent.glob("test_*.py"))]
 _TESTS = {name: test for part in _PARTS for name, test in vars(part).items() if name.startswith("test_")}
 
 globals().update(_TESTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -96,3 +97,13 @@ def order(order_id: str = "1", **fields: Any) -> Order:
 
 def target(target_id: str = "t-1", order_id: str = "1", **fields: Any) -> Target:
     return replace(PLAIN_TARGET, id=target_id, order=order_id, **fields)
+
+
+def sample_payload(number: int) -> bytes:
+    """An order as a platform sends it: many names, few values, and each order alike."""
+    lines = [{"line_id": 100 * number + line, "quantity": 1, "discount_total": None} for line in range(4)]
+    address = {"street_and_number": f"Way {number}", "postal_code": "07743", "country_code": "DE"}
+    person = {"customer_name": "Anna", "customer_email": "anna@example.com", "customer_phone": "+43 1"}
+    return json.dumps(
+        {"id": number, **person, "shipping_address": address, "billing_address": address, "lines": lines}
+    ).encode()
