@@ -8,6 +8,7 @@ at all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from storage.errors import StaleLease
@@ -114,6 +115,25 @@ def release(tx: Transaction, name: str, epoch: int, table: Table = "shops") -> N
     tx.execute(
         f"UPDATE {table} SET lease_holder = NULL, lease_expires_at = NULL WHERE name = ? AND lease_epoch = ?",  # noqa: S608
         (name, epoch),
+    )
+
+
+def give_back(tx: Transaction, epochs: Mapping[str, int], table: Table = "shops") -> None:
+    """As `release`, of several. It waits for nobody: left out is one whose row another transaction has right now."""
+    for name, epoch in sorted(epochs.items()):
+        tx.execute(
+            f"UPDATE {table} SET lease_holder = NULL, lease_expires_at = NULL WHERE name IN"  # noqa: S608
+            f" (SELECT name FROM {table} WHERE name = ? AND lease_epoch = ?{tx.dialect.row_take})",
+            (name, epoch),
+        )
+
+
+def give_up_shops(tx: Transaction, holder: str) -> None:
+    """Releases every shop of a node that works for none any more; it waits for nobody, as `give_back`."""
+    tx.execute(
+        "UPDATE shops SET lease_holder = NULL, lease_expires_at = NULL WHERE name IN"  # noqa: S608
+        f" (SELECT name FROM shops WHERE lease_holder = ? ORDER BY name{tx.dialect.row_take})",
+        (holder,),
     )
 
 

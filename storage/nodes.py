@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from storage.errors import StoreError
+from storage.leases import give_up_shops
 from storage.migrations import newest_schema, refuse_newer
 from storage.records import Json
 from storage.text import dump_json, load_json
@@ -117,7 +118,8 @@ def beat(tx: Transaction, name: str, presence: Presence, term_ms: int) -> None:
 
 
 def leave(tx: Transaction, name: str) -> None:
-    """The node is gone."""
+    """The node is gone, and works for no shop any more."""
+    give_up_shops(tx, name)
     tx.execute("DELETE FROM nodes WHERE name = ?", (name,))
 
 

@@ -2,7 +2,9 @@
 
 On a store that only one node can open a lease is taken from any holder and never ends. Elsewhere it ends by itself when
 its node dies. At each heartbeat a node renews all of its leases in one statement, and plans who is to have which shop
-(`decisions.leasing`): it hands over what it has too much, and takes what is free and meant for it.
+(`decisions.leasing`): it hands over what it has too much, and takes what is free and meant for it. A lease that is its
+own although nobody here works under it (its worker failed, or its release did) it keeps as long as the shop is meant
+for it, and releases otherwise: no other node could take it while this one lives.
 
 A node that cannot renew in time gives its shop up, for it cannot know whether it still holds the lease. That is decided
 by the time since the last renewal was *begun*, on the monotonic clock; when a lease is over for others says the clock
@@ -22,7 +24,7 @@ from orchestrator.clock import Clock, rfc3339
 from orchestrator.decisions.leasing import Member, spread
 from orchestrator.runtime.membership import Membership
 from storage.errors import StaleLease
-from storage.leases import Lease, Table, acquire, acquire_duty, lease_of, list_leases, release, renew_all
+from storage.leases import Lease, Table, acquire, acquire_duty, give_back, lease_of, list_leases, release, renew_all
 from storage.nodes import Node
 from storage.store import Store
 from storage.transaction import Transaction
@@ -56,7 +58,9 @@ class Leases:
         self._node, self._term_ms = membership.name, membership.term_ms
         self._on_the_way_seconds = self._term_ms / 1000 / _PART_ON_THE_WAY
         self._held: dict[str, Hold] = {}
+        self._acquiring: set[str] = set()
         self._meant: set[str] = set()  # shops that this node may take
+        self._left: dict[str, int] = {}  # epochs of leases that nobody here works under, and that are to be released
         self._planned = anyio.Event()
         membership.include(self)
 
@@ -103,7 +107,11 @@ class Leases:
             taken = take(tx)
             return None if taken is None else (taken, None if was is None else was.holder)
 
-        found = await self._store.write(unit)
+        self._acquiring.add(name)
+        try:
+            found = await self._store.write(unit)
+        finally:
+            self._acquiring.discard(name)
         self._meant.discard(name)
         if found is None:
             self._membership.beat_in(_AGAIN_SECONDS)
@@ -159,8 +167,23 @@ class Leases:
 
     def renew(self, tx: Transaction, nodes: Sequence[Node]) -> Callable[[float], None]:
         """As `Renewed.renew`."""
+        left = self._left
+        give_back(tx, left, self._table)
         renewed = renew_all(tx, self._node, self._term_ms, self._table)
-        return partial(self._plan, nodes, renewed, list_leases(tx, self._table))
+        return partial(self._renewed, nodes, renewed, list_leases(tx, self._table), has_released=bool(left))
+
+    def _renewed(
+        self,
+        nodes: Sequence[Node],
+        renewed: dict[str, int],
+        leases: Sequence[Lease],
+        began: float,
+        *,
+        has_released: bool,
+    ) -> None:
+        self._plan(nodes, renewed, leases, began)
+        if has_released:
+            self._membership.notify_after()
 
     def _plan(self, nodes: Sequence[Node], renewed: dict[str, int], leases: Sequence[Lease], began: float) -> None:
         """Takes over what a heartbeat that began at `began` found."""
@@ -184,6 +207,13 @@ class Leases:
             self._held[shop].moved.set()
         self._meant = {shop for shop in ours - self._held.keys() if holders[shop] in (None, self._node)}
         self._look_again()
+        self._left = {
+            lease.name: lease.epoch
+            for lease in leases
+            if lease.holder == self._node and lease.name not in {*ours, *self._held, *self._acquiring}
+        }
+        if self._left:
+            self._membership.beat_in(0)
         ends = [lease.left_ms for lease in leases if lease.holder != self._node and not lease.is_over]
         if ends:
             self._membership.beat_in(min(filter(None, ends)) / 1000 + _AFTER_END_SECONDS)

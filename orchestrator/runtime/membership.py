@@ -56,6 +56,7 @@ class Membership:
         self._next_seconds = self._pause_seconds
         self._renewed: list[Renewed] = []
         self._wake = Wakeup()
+        self._is_to_notify = False
 
     def include(self, renewed: Renewed) -> None:
         """Renews this, too, at each heartbeat from now on."""
@@ -65,6 +66,10 @@ class Membership:
         """Beats once so many seconds have passed since the last heartbeat, unless it is due before."""
         self._next_seconds = min(self._next_seconds, max(_BETWEEN_SECONDS, seconds))
         self._wake.ring()
+
+    def notify_after(self) -> None:
+        """Has the other nodes beat, too, once the heartbeat that is on its way is durable."""
+        self._is_to_notify = True
 
     async def join(self) -> None:
         """The others count on this node from now on, and it knows of them; once is enough. Raises StoreMoving,
@@ -140,3 +145,6 @@ class Membership:
         self.nodes = tuple(nodes)
         for act in after:
             act(began)
+        if self._is_to_notify:
+            self._is_to_notify = False
+            await self.notify()

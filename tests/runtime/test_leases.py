@@ -26,7 +26,7 @@ from orchestrator.testing.engine_suite.scratch import NOW
 from storage.engines import open_store
 from storage.errors import NewerStore, StaleLease, StoreUnavailable
 from storage.events import EventFilter, list_events
-from storage.leases import acquire, lease_of
+from storage.leases import acquire, lease_of, list_leases
 from storage.nodes import Presence, beat, live_nodes
 from storage.shops import get_shop
 from storage.store import Store
@@ -227,6 +227,61 @@ async def test_a_shop_goes_to_a_node_whose_config_has_it(url: str) -> None:
             await second.round()
         assert "one" in first.holds
         assert {"three", "four"} <= second.holds.keys()
+
+
+@pytest.mark.parametrize("way", ["its worker failed", "its release failed", "it was cancelled while it took it"])
+async def test_a_lease_that_nobody_works_under_goes_to_whom_the_shop_is_meant_for(url: str, way: str) -> None:
+    async with shared(url) as store:
+        shops = ("one", "two")
+        first, second = Node(store, "a", shops=shops), Node(store, "b", shops=shops)
+        await first.round()
+        assert first.holds.keys() == set(shops)
+        await second.membership.announce()
+        if way == "its release failed":
+            store.is_down = True
+        for hold in first.holds.values():
+            if way == "its worker failed":
+                first.leases.retake(hold)
+            elif way == "its release failed":
+                with pytest.raises(StoreUnavailable):
+                    await first.leases.release(hold)
+            else:
+                first.leases._forget(hold)
+        store.is_down = False
+        for _ in range(3):  # nobody of the first takes its shops again: its workers pause
+            await first.membership.announce()
+            await second.round()
+        assert len(second.holds) == 1
+        (left,) = set(shops) - second.holds.keys()
+        lease = await store.read(lambda tx: lease_of(tx, left))
+        assert lease.holder == "a", "what is meant for it is kept for its worker"
+        assert first.leases.is_meant(left)
+
+
+async def test_the_lease_of_a_shop_that_no_config_has_any_more_ends_with_the_next_heartbeat(url: str) -> None:
+    async with shared(url) as store:
+        node = Node(store, "a", shops=("one", "two"))
+        await node.round()
+        node.presence = Presence("1", ("one",))
+        store.is_down = True
+        with pytest.raises(StoreUnavailable):
+            await node.leases.release(node.holds.pop("two"))
+        store.is_down = False
+        for _ in range(2):
+            await node.membership.announce()
+        leases = await store.read(list_leases)
+        assert {lease.name: lease.holder for lease in leases} == {"one": "a", "two": None}
+
+
+async def test_a_node_that_leaves_leaves_no_lease(url: str) -> None:
+    async with shared(url) as store:
+        node = Node(store, "a")
+        await node.membership.join()
+        hold = await node.take()
+        assert hold is not None
+        node.leases.retake(hold)  # its worker paused when the shutdown began
+        await node.membership.leave()
+        assert await Node(store, "b").take() is not None
 
 
 async def test_a_frozen_node_that_comes_back_joins_anew(url: str) -> None:
