@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999: later instants have no RFC 3339 form
@@ -34,13 +34,22 @@ def _uptime() -> Uptime | None:
         return None
 
 
+def _monotonic() -> float:
+    """Linux's own monotonic clock, and Python's on macOS, stand still while the machine sleeps."""
+    return time.clock_gettime(_AWAKE_OR_NOT)
+
+
+_AWAKE_OR_NOT: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`now_ms` is Unix time in milliseconds (what is stored), `monotonic` seconds for durations (what is measured),
+    """`now_ms` is Unix time in milliseconds (what is stored), `monotonic` seconds for durations (what is measured,
+    those in which the machine sleeps included: what ends meanwhile for other machines has ended),
     `uptime` measures from one run of the daemon to the next (None where the system does not say)."""
 
     now_ms: Callable[[], int] = _now_ms
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = _monotonic
     uptime: Callable[[], Uptime | None] = _uptime
 
 

@@ -17,7 +17,9 @@ from storage.shops import get_shop
 from storage.transaction import Transaction
 
 LONGEST_TERM_MS: Final = 300_000
-"""No lease is given for longer: one that ends later was given by a clock that has been set back since."""
+"""No lease is given for longer. One that ends later was given by a clock that has been set back since: its holder,
+which measures by its own, may well live. So it is nobody's to take, and the next heartbeat of any node lets it end in a
+term."""
 
 
 Table: TypeAlias = Literal["shops", "duties"]
@@ -36,7 +38,7 @@ class Lease(NamedTuple):
     @property
     def is_over(self) -> bool:
         """Whether another node may take the shop."""
-        return self.holder is None or self.left_ms is None or not 0 < self.left_ms <= LONGEST_TERM_MS
+        return self.holder is None or self.left_ms is None or self.left_ms <= 0
 
 
 def acquire(tx: Transaction, name: str, platform: str, holder: str, term_ms: int | None = None) -> Shop | None:
@@ -73,9 +75,9 @@ def _take(tx: Transaction, table: Table, name: str, holder: str, term_ms: int, *
         f"UPDATE {table} SET {''.join(f'{column} = ?, ' for column in row)} lease_epoch = lease_epoch + 1,"  # noqa: S608
         f" lease_expires_at = {now} + ?"
         f" WHERE name IN (SELECT name FROM {table} WHERE name = ? AND (lease_holder IS NULL OR lease_holder = ?"
-        f" OR lease_expires_at IS NULL OR lease_expires_at <= {now} OR lease_expires_at > {now} + ?)"
+        f" OR lease_expires_at IS NULL OR lease_expires_at <= {now})"
         f"{tx.dialect.row_take})",
-        (*row.values(), term_ms, name, holder, LONGEST_TERM_MS),
+        (*row.values(), term_ms, name, holder),
     ) or tx.execute(
         f"INSERT INTO {table} (name, {', '.join(row)}, lease_epoch, lease_expires_at)"  # noqa: S608
         f" VALUES (?, {', '.join('?' * len(row))}, 1, {now} + ?) ON CONFLICT (name) DO NOTHING",
@@ -100,14 +102,16 @@ def lease_of(tx: Transaction, name: str, table: Table = "shops") -> Lease | None
 
 def renew_all(tx: Transaction, holder: str, term_ms: int, table: Table = "shops") -> dict[str, int]:
     """Moves the end of every lease of a node to `term_ms` from now; answers them with their epochs. Left out is one
-    whose row another node's transaction has right now."""
+    whose row another node's transaction has right now. Those of others that end later than any may, end then, too."""
+    now = tx.dialect.now_ms
     rows = tx.query(
-        f"UPDATE {table} SET lease_expires_at = {tx.dialect.now_ms} + ? WHERE name IN"  # noqa: S608
-        f" (SELECT name FROM {table} WHERE lease_holder = ? ORDER BY name{tx.dialect.row_take})"
-        " RETURNING name, lease_epoch",
-        (term_ms, holder),
+        f"UPDATE {table} SET lease_expires_at = {now} + ? WHERE name IN"  # noqa: S608
+        f" (SELECT name FROM {table} WHERE lease_holder = ? OR lease_expires_at > {now} + ?"
+        f" ORDER BY name{tx.dialect.row_take})"
+        " RETURNING name, lease_epoch, lease_holder",
+        (term_ms, holder, LONGEST_TERM_MS),
     )
-    return dict(rows)
+    return {name: epoch for name, epoch, of in rows if of == holder}
 
 
 def release(tx: Transaction, name: str, epoch: int, table: Table = "shops") -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from storage.errors import StoreError
-from storage.leases import give_up_shops
+from storage.leases import LONGEST_TERM_MS, give_up_shops
 from storage.migrations import newest_schema, refuse_newer
 from storage.records import Json
 from storage.text import dump_json, load_json
@@ -95,8 +95,14 @@ def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mov
 
 def beat(tx: Transaction, name: str, presence: Presence, term_ms: int) -> None:
     """A daemon that joined lives, for `term_ms` unless it says so again, and rows of dead ones go. One that was taken
-    for dead meanwhile joins anew. Raises StoreMoving, NewerStore."""
+    for dead meanwhile joins anew. Whose row a clock wrote that has been set back since counts for one term more.
+    Raises StoreMoving, NewerStore."""
     now = tx.dialect.now_ms
+    tx.execute(
+        f"UPDATE nodes SET expires_at = {now} + ? WHERE name IN"  # noqa: S608
+        f" (SELECT name FROM nodes WHERE expires_at > {now} + ? ORDER BY name{tx.dialect.row_take})",
+        (term_ms, LONGEST_TERM_MS),
+    )
     known = tx.execute(
         f"UPDATE nodes SET seen_at = {now}, expires_at = {now} + ?, is_draining = ?, shops = ?, facts = ?, duties = ?"  # noqa: S608
         f" WHERE name = ? AND expires_at > {now}",
@@ -127,7 +133,7 @@ def live_nodes(tx: Transaction) -> list[Node]:
     """Every node that lives, by name."""
     rows = tx.query(
         "SELECT name, version, started_at, seen_at, is_draining, is_mover, shops, facts, duties FROM nodes"  # noqa: S608
-        f" WHERE expires_at > {tx.dialect.now_ms} ORDER BY name"
+        f" WHERE {_lives(tx)} ORDER BY name"
     )
     return [
         Node(
@@ -144,11 +150,18 @@ def live_nodes(tx: Transaction) -> list[Node]:
 
 def live_names(tx: Transaction) -> list[str]:
     """The nodes that live, by name. Whoever is to migrate the store may ask: it reads what every version has."""
-    sql = f"SELECT name FROM nodes WHERE expires_at > {tx.dialect.now_ms} ORDER BY name"  # noqa: S608
+    sql = f"SELECT name FROM nodes WHERE {_lives(tx)} ORDER BY name"  # noqa: S608
     return [name for (name,) in tx.query(sql)]
 
 
 def older_nodes(tx: Transaction, least: int) -> list[str]:
-    """The nodes that live and do not know this version of the schema, by name."""
+    """The nodes that live, or may live, and do not know this version of the schema, by name."""
     sql = f"SELECT name FROM nodes WHERE expires_at > {tx.dialect.now_ms} AND schema_version < ? ORDER BY name"  # noqa: S608
     return [name for (name,) in tx.query(sql, (least,))]
+
+
+def _lives(tx: Transaction) -> str:
+    """A node whose row ends later than any may wrote it by a clock that has been set back since: it writes it anew
+    soon, if it lives."""
+    now = tx.dialect.now_ms
+    return f"expires_at > {now} AND expires_at <= {now} + {LONGEST_TERM_MS}"

@@ -48,7 +48,7 @@ class Watchman:
 
         def unit(tx: Transaction) -> tuple[Passage, Passage]:
             before = get_passage(tx) or _begin(now, newest_at(tx))
-            # the monotonic clock stops while the machine sleeps, its uptime does not
+            # not every system's monotonic clock goes on while the machine sleeps; the uptime does
             passed_ms = max(running_ms, _uptime_since(before, uptime))
             after = advance(before, now, uptime, passed_ms, self._retention_ms())
             save_passage(tx, after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -178,6 +179,22 @@ async def test_a_node_that_cannot_renew_in_time_gives_its_shop_up(url: str) -> N
         assert not node.leases.is_good(hold)
         with pytest.raises(StaleLease):
             await node.leases.keep(hold)
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="its clocks all go on while the machine sleeps")
+async def test_a_node_whose_machine_slept_sends_nothing_under_leases_that_are_over(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with shared(url) as store:
+        node = Node(store, "a", Clock())
+        hold = await node.take()
+        assert hold is not None
+        assert node.leases.may_send(hold)
+        awake = time.clock_gettime
+        slept = {time.CLOCK_BOOTTIME: 3600.0}
+        monkeypatch.setattr(time, "clock_gettime", lambda clock: awake(clock) + slept.get(clock, 0.0))
+        assert not node.leases.may_send(hold)
+        assert not node.leases.is_good(hold)
 
 
 @pytest.mark.engines("sqlite")

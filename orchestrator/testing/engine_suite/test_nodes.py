@@ -56,6 +56,19 @@ async def test_a_node_that_says_nothing_for_a_term_is_forgotten_by_the_others(en
         assert await names(store) == ["a", "b"]
 
 
+async def test_a_node_that_died_before_the_clock_was_set_back_is_forgotten_after_a_term(engine: Engine) -> None:
+    async with engine.open() as store:
+        await joined(store, "dead")
+        await pass_time(store, -3_600_000)
+        assert await names(store) == []
+        await joined(store, "a")
+        await lives(store, "a")
+        assert await names(store) == ["a", "dead"], "it may have been seen a moment ago"
+        await pass_time(store)
+        await lives(store, "a")
+        assert await names(store) == ["a"]
+
+
 async def test_a_node_that_leaves_is_gone_at_once(engine: Engine) -> None:
     async with engine.open() as store:
         await joined(store, "a")
