@@ -50,6 +50,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
+@pytest.fixture
+def url() -> Iterator[str]:
+    """Of an empty database on PostgreSQL, which is gone after the test."""
+    from orchestrator.testing import postgres  # its driver is not everywhere
+
+    yield postgres.server().database()
+    postgres.server().forget()
+
+
 @pytest.fixture(autouse=True)
 def untouched_logging() -> Iterator[None]:
     root = logging.getLogger()

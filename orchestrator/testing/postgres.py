@@ -53,6 +53,11 @@ def programs() -> Path | None:
     return next((place for place in places if (place / "initdb").exists() and (place / "postgres").exists()), None)
 
 
+def name_of(url: str) -> str:
+    """The database that a URL of such a server names."""
+    return url.partition("@/")[2].partition("?")[0]
+
+
 class Server:
     """A cluster of its own on a socket in a temporary folder. `primary`: it is a replica of that one, as it is now and
     will be."""

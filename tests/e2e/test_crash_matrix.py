@@ -11,82 +11,14 @@ import pytest
 
 from orchestrator.checkpoints import POINTS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.support.erp import Erp, did_nothing_twice, drive, reported_once
 from tests.support.process import DaemonProcess, Unreachable, daemon_process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.crash]
 
-WALK = ["confirm", "prepare", "set_tracking", "send", "deliver"]
-
 #: what the state of the outside must be for a point to be passed at all
 WEBHOOK_POINTS = {point for point in POINTS if "webhook" in point or "delivery" in point}
 TOKEN_POINTS = {point for point in POINTS if "token" in point}
-
-
-class Erp:
-    """Submits each order's target until it is accepted, as an ERP does: with the same key, over and over."""
-
-    def __init__(self, daemon: DaemonProcess, shop: str, orders: list[str]) -> None:
-        self.daemon, self.shop = daemon, shop
-        self.targets: dict[str, str | None] = dict.fromkeys(orders)
-
-    async def submit_all(self) -> None:
-        for order, target in self.targets.items():
-            if target is None:
-                self.targets[order] = await self._submit(order)
-
-    async def _submit(self, order: str) -> str | None:
-        body = {"state": "delivered", "tracking": {"code": f"T{order}"}}
-        path = f"/v1/shops/{self.shop}/orders/{order}/targets"
-        status, answer = await self.daemon.call("POST", path, body, {"Idempotency-Key": f"key-{order}"})
-        assert status in (202, 503), answer
-        return str(answer["id"]) if status == 202 else None
-
-    async def all_reached(self) -> bool:
-        if None in self.targets.values():
-            return False
-        for target in self.targets.values():
-            _, answer = await self.daemon.call("GET", f"/v1/targets/{target}?wait=5")
-            assert answer["status"] not in ("failed", "blocked", "cancelled"), answer
-            if answer["status"] != "reached":
-                return False
-        return True
-
-
-async def _drive(daemon: DaemonProcess, erp: Erp) -> None:
-    """Keeps the daemon alive and the ERP asking until everything is reached."""
-    while True:
-        if not daemon.is_running:
-            daemon.start()
-        try:
-            await daemon.ready()
-            await erp.submit_all()
-            if await erp.all_reached():
-                return
-        except Unreachable:
-            continue
-
-
-async def _reported_once(daemon: DaemonProcess, erp: Erp) -> None:
-    """The feed has each target once, and each step of each order done once, in sequence."""
-    after, events = 0, []
-    while True:
-        _, page = await daemon.call("GET", f"/v1/events?after={after}&limit=1000")
-        if not page["events"]:
-            break
-        events += page["events"]
-        after = page["next"]
-    reached = [event["target"] for event in events if event["type"] == "target.reached"]
-    assert sorted(reached) == sorted(str(target) for target in erp.targets.values())
-    for order in erp.targets:
-        done = [e["data"]["step"] for e in events if e["type"] == "step.done" and e["order"] == order]
-        assert done == WALK
-
-
-def _did_nothing_twice(sandbox: Sandbox, orders: list[str]) -> None:
-    for order in orders:
-        assert sandbox.ledger.effects(order) == WALK
-    assert sandbox.ledger.repeats_after_effect() == []
-    assert sandbox.ledger.out_of_sequence() == []
 
 
 async def _run(folder: Path, crash: str | None, sandbox: Sandbox, **changes: Any) -> DaemonProcess:
@@ -94,9 +26,9 @@ async def _run(folder: Path, crash: str | None, sandbox: Sandbox, **changes: Any
         erp = Erp(daemon, daemon.configure(sandbox, **changes), sandbox.selldone.order_ids())
         daemon.start(crash)
         with anyio.fail_after(90):
-            await _drive(daemon, erp)
-        await _reported_once(daemon, erp)
-        _did_nothing_twice(sandbox, list(erp.targets))
+            await drive(daemon, erp)
+        await reported_once(daemon, erp)
+        did_nothing_twice(sandbox, list(erp.targets))
         assert await daemon.terminate() == 0
         return daemon
 
@@ -144,12 +76,12 @@ async def test_kills_at_random_under_load_lose_and_repeat_nothing(
         with anyio.fail_after(100):
             async with anyio.create_task_group() as group:
                 group.start_soon(kill_now_and_then)
-                await _drive(daemon, erp)
+                await drive(daemon, erp)
         if not daemon.is_running:
             daemon.start()
         await daemon.ready()
-        await _reported_once(daemon, erp)
-        _did_nothing_twice(sandbox, list(erp.targets))
+        await reported_once(daemon, erp)
+        did_nothing_twice(sandbox, list(erp.targets))
 
 
 async def test_an_order_whose_step_kills_the_daemon_again_and_again_is_quarantined(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from tests.e2e.test_crash_matrix import Erp, _did_nothing_twice
+from tests.support.erp import Erp, did_nothing_twice
 from tests.support.pair import Pair, pairs
 from tests.support.process import DaemonProcess, Unreachable, daemon_process
 
@@ -79,7 +79,7 @@ async def test_a_failover_that_loses_commits_repeats_no_call(
                 group.start_soon(trouble)
                 await _driven(erp)
             await _driven(erp)
-        _did_nothing_twice(sandbox, list(erp.targets))
+        did_nothing_twice(sandbox, list(erp.targets))
         assert (first.starts, other.starts) == {"the same": (1, 0), "restarted": (2, 0), "another": (1, 1)}[who]
         assert await _feed(erp.daemon) != feed
         status, answer = await erp.daemon.call("GET", f"/v1/events?after=1&feed={feed}")

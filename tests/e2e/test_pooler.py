@@ -11,7 +11,7 @@ import pytest
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing import postgres
 from orchestrator.testing.pooler import pooler
-from tests.e2e.test_crash_matrix import Erp, _did_nothing_twice, _drive, _reported_once
+from tests.support.erp import Erp, did_nothing_twice, drive, reported_once
 from tests.support.process import daemon_process
 
 pytestmark = pytest.mark.e2e
@@ -37,7 +37,7 @@ async def test_daemons_behind_a_pooler_drive_orders_and_take_over_from_each_othe
         first.kill()
         erp.daemon = second
         with anyio.fail_after(120):
-            await _drive(second, erp)
-        await _reported_once(second, erp)
-        _did_nothing_twice(sandbox, list(erp.targets))
+            await drive(second, erp)
+        await reported_once(second, erp)
+        did_nothing_twice(sandbox, list(erp.targets))
         assert await second.terminate() == 0

@@ -15,7 +15,8 @@ from anyio.abc import ByteStream
 from orchestrator.checkpoints import POINTS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing import postgres
-from tests.e2e.test_crash_matrix import TOKEN_POINTS, WEBHOOK_POINTS, Erp, _did_nothing_twice, _drive, _reported_once
+from tests.e2e.test_crash_matrix import TOKEN_POINTS, WEBHOOK_POINTS
+from tests.support.erp import Erp, did_nothing_twice, drive, reported_once
 from tests.support.process import DaemonProcess, daemon_process
 from tests.support.ways import Way, serving, to_socket
 
@@ -31,10 +32,10 @@ def storage() -> Iterator[Mapping[str, Any]]:
 
 async def _arrives(daemon: DaemonProcess, erp: Erp, sandbox: Sandbox) -> None:
     with anyio.fail_after(120):
-        await _drive(daemon, erp)
+        await drive(daemon, erp)
     await daemon.ready()
-    await _reported_once(daemon, erp)
-    _did_nothing_twice(sandbox, list(erp.targets))
+    await reported_once(daemon, erp)
+    did_nothing_twice(sandbox, list(erp.targets))
     assert await daemon.terminate() == 0
 
 
@@ -54,7 +55,7 @@ async def test_a_kill_at_a_point_loses_and_repeats_nothing(
 @pytest.mark.parametrize("refused", [1, 2, 3, 5])
 async def test_a_server_that_goes_away_while_the_daemon_starts_is_waited_for(tmp_path: Path, refused: int) -> None:
     server, connections = postgres.server(), count(1)
-    database = server.database().rpartition("@/")[2].partition("?")[0]
+    database = postgres.name_of(server.database())
 
     async def connect() -> ByteStream:
         if next(connections) == refused:
@@ -97,7 +98,7 @@ async def test_what_becomes_of_the_server_under_load_loses_and_repeats_nothing(
         async with anyio.create_task_group() as group:
             group.start_soon(trouble)
             with anyio.fail_after(120):
-                await _drive(daemon, erp)
+                await drive(daemon, erp)
         await _arrives(daemon, erp, sandbox)
         assert daemon.starts == 1, daemon.errors.read_text()[-3000:]  # it goes on by itself
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing import postgres
 from storage.migrations import all_migrations, newest_schema
-from tests.e2e.test_crash_matrix import WALK
+from tests.support.erp import WALK
 from tests.support.previous import PREVIOUS
 from tests.support.process import QUICK, DaemonProcess
 from tests.support.versions import ROOT, daemon_of, has_commit, later_release, previous_release
@@ -32,7 +31,7 @@ class World:
 
     def __init__(self, sandbox: Sandbox, url: str) -> None:
         self.sandbox, self._url = sandbox, url
-        self.name = url.partition("@/")[2].partition("?")[0]
+        self.name = postgres.name_of(url)
         self._shops = {name: shop for name, shop in sandbox.config()["shops"].items() if shop["platform"] == "selldone"}
         stock = zip(self._shops, sandbox.selldone.shops_by_key.values(), strict=True)
         self._orders = {name: [str(order) for order in sandbox.selldone.states_of(shop)] for name, shop in stock}
@@ -106,12 +105,6 @@ class World:
                 assert self.sandbox.ledger.effects(order) == WALK
         assert self.sandbox.ledger.repeats_after_effect() == []
         assert self.sandbox.ledger.out_of_sequence() == []
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    yield postgres.server().database()
-    postgres.server().forget()
 
 
 async def test_the_version_before_works_beside_the_new_one_and_goes_on_without_it(tmp_path: Path, url: str) -> None:

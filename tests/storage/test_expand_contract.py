@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import anyio
 import pytest
@@ -52,12 +52,6 @@ class Program:
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch) -> Program:
     return Program(monkeypatch)
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    yield postgres.server().database()
-    postgres.server().forget()
 
 
 def on_postgres(url: str) -> Engine:
@@ -159,7 +153,7 @@ async def test_an_index_is_built_beside_writes_and_what_a_cut_off_build_left_is_
     async with engine.open() as store:
         await store.write(imported)
         program.knows(EXPAND, INDEX)
-        name = url.partition("@/")[2].partition("?")[0]
+        name = postgres.name_of(url)
         with postgres.server().asked(name) as server:
             server.execute("ALTER TABLE orders ADD COLUMN later TEXT")
             server.execute("INSERT INTO schema_migrations VALUES (%s, 'later_1', 1)", (NEWEST + 1,))
@@ -199,7 +193,7 @@ async def test_a_migration_that_has_to_wait_for_a_table_lets_the_others_go_on(
     monkeypatch.setattr("storage.postgres.schema._PATIENCE", "SET LOCAL lock_timeout = '50ms'")
     monkeypatch.setattr("storage.postgres.schema._TRY_AGAIN_SECONDS", 0.05)
     engine = on_postgres(url)
-    name = url.partition("@/")[2].partition("?")[0]
+    name = postgres.name_of(url)
     opened = anyio.Event()
     async with engine.open() as store:
         await store.write(imported)

@@ -3,7 +3,7 @@ nothing is kept of what was reported as failed, and work goes on by itself."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -14,6 +14,7 @@ import pytest
 from orchestrator.testing import postgres
 from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW
+from orchestrator.testing.postgres import name_of
 from storage.changes import Change
 from storage.engines import open_store
 from storage.errors import StoreUnavailable
@@ -26,16 +27,6 @@ from storage.records import Order
 from storage.store import Store
 from storage.transaction import Transaction
 from tests.support.ways import Way, serving, to_socket
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    yield postgres.server().database()
-    postgres.server().forget()
-
-
-def name_of(url: str) -> str:
-    return url.partition("@/")[2].partition("?")[0]
 
 
 def told(url: str, *statements: str) -> None:
@@ -65,7 +56,11 @@ async def again(call: Callable[[], Awaitable[object]]) -> None:
 
 async def test_a_server_without_a_free_connection_is_reported_as_such_and_waited_for(url: str) -> None:
     server = postgres.server()
-    told(url, f"CREATE ROLE plain_{name_of(url)} LOGIN", f"ALTER DATABASE {name_of(url)} OWNER TO plain_{name_of(url)}")
+    told(
+        url,
+        f"CREATE ROLE plain_{name_of(url)} LOGIN",
+        f"ALTER DATABASE {name_of(url)} OWNER TO plain_{name_of(url)}",
+    )
     plain = f"postgresql://plain_{name_of(url)}@/{name_of(url)}?host={server.folder}"
     try:
         async with open_store(plain, NOW) as store:
@@ -83,7 +78,11 @@ async def test_a_server_without_a_free_connection_is_reported_as_such_and_waited
             await write(store, "two")
             assert await types(store) == ["one", "two"]
     finally:
-        told(url, f"REASSIGN OWNED BY plain_{name_of(url)} TO fulfilld", f"DROP ROLE plain_{name_of(url)}")
+        told(
+            url,
+            f"REASSIGN OWNED BY plain_{name_of(url)} TO fulfilld",
+            f"DROP ROLE plain_{name_of(url)}",
+        )
 
 
 async def test_a_store_has_seven_connections_at_most(url: str) -> None:

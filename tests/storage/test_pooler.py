@@ -36,12 +36,6 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     postgres.server().forget()
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    yield postgres.server().database()
-    postgres.server().forget()
-
-
 async def _told(one: Store, two: Store) -> None:
     """Returns once a notice of one store has come to the other."""
     received = anyio.Event()

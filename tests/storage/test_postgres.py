@@ -34,12 +34,6 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
-    yield postgres.server().database()
-    postgres.server().forget()
-
-
-@pytest.fixture
 def short() -> Iterator[Path]:
     """A folder for a socket, whose path must be short."""
     with tempfile.TemporaryDirectory(prefix="way-") as folder:
@@ -48,7 +42,7 @@ def short() -> Iterator[Path]:
 
 def database_of(url: str) -> str:
     """The name of the database that a test has."""
-    return url.partition("@/")[2].partition("?")[0]
+    return postgres.name_of(url)
 
 
 async def kept(store: Store) -> Order:

@@ -61,7 +61,7 @@ def large() -> Iterator[str]:
     server = postgres.server()
     url = server.store()
     anyio.run(_made, url)
-    name = url.partition("@/")[2].partition("?")[0]
+    name = postgres.name_of(url)
     with server.asked(name) as connection:
         for table, changed in COPIES.items():
             columns = [
@@ -137,7 +137,7 @@ async def test_no_large_table_is_read_from_end_to_end(large: str, what: str, mod
 
 
 def _options(url: str) -> dict[str, set[str]]:
-    with postgres.server().asked(url.partition("@/")[2].partition("?")[0]) as connection:
+    with postgres.server().asked(postgres.name_of(url)) as connection:
         found = connection.execute("SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL").fetchall()
     return {table: set(options) for table, options in found if table in CARE}
 
@@ -153,7 +153,7 @@ def url() -> Iterator[str]:
 async def test_the_tables_that_change_most_are_looked_after_and_what_somebody_set_stays(url: str) -> None:
     wanted = {table: {f"{name}={value}" for name, value in options.items()} for table, options in CARE.items()}
     assert _options(url) == wanted
-    with postgres.server().asked(url.partition("@/")[2].partition("?")[0]) as connection:
+    with postgres.server().asked(postgres.name_of(url)) as connection:
         connection.execute("ALTER TABLE orders RESET (autovacuum_vacuum_scale_factor)")
         connection.execute("ALTER TABLE orders SET (fillfactor = 90)")
         connection.execute("ALTER TABLE events RESET (autovacuum_analyze_scale_factor)")
@@ -163,7 +163,7 @@ async def test_the_tables_that_change_most_are_looked_after_and_what_somebody_se
 
 
 async def test_who_holds_a_table_up_delays_no_start(url: str) -> None:
-    with postgres.server().asked(url.partition("@/")[2].partition("?")[0]) as connection:
+    with postgres.server().asked(postgres.name_of(url)) as connection:
         connection.execute("ALTER TABLE orders RESET (fillfactor)")
         connection.execute("BEGIN")
         connection.execute("LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")  # as a VACUUM does

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import anyio
 import pytest
 
-from orchestrator.testing import postgres
 from orchestrator.testing.engine_suite.samples import order, target
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.changes import Change
@@ -22,12 +21,6 @@ from storage.targets import insert_target
 from storage.transaction import Transaction
 
 _PATIENCE_SECONDS = 20
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    yield postgres.server().database()
-    postgres.server().forget()
 
 
 @pytest.mark.parametrize("is_beside_stale", [False, True])

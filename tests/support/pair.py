@@ -24,7 +24,7 @@ class Pair:
         assert tools is not None
         self.folder, self.primary = folder, postgres.Server(tools)
         self.url = self.primary.database()
-        self.name = self.url.partition("@/")[2].partition("?")[0]
+        self.name = postgres.name_of(self.url)
         self.replica = postgres.Server(tools, self.primary)
         self._lead(self.primary)
         if is_synchronous:
