@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from storage.errors import StoreError
 from storage.leases import LONGEST_TERM_MS, give_up_shops
 from storage.migrations import newest_schema, refuse_newer
 from storage.records import Json
 from storage.text import dump_json, load_json
-from storage.transaction import Transaction
+from storage.transaction import Row, Transaction
 
 
 class StoreInUse(StoreError):
@@ -34,6 +35,9 @@ class StoreMoving(StoreError):
         super().__init__(
             f"`fulfilld migrate-store` ({mover}) moves this store; start the daemon on the new one once it has ended"
         )
+
+
+_SAID: Final = ("seen_at", "expires_at", "is_draining", "shops", "facts", "duties")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mov
     tx.execute(
         "INSERT INTO nodes (name, version, schema_version, started_at, seen_at, expires_at, is_draining, is_mover,"  # noqa: S608
         f" shops, facts, duties) VALUES (?, ?, ?, {now}, {now}, {now} + ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at, expires_at = excluded.expires_at",
+        " ON CONFLICT (name) DO UPDATE SET" + ", ".join(f" {each} = excluded.{each}" for each in _SAID),
         (
             name,
             presence.version,
@@ -135,17 +139,17 @@ def live_nodes(tx: Transaction) -> list[Node]:
         "SELECT name, version, started_at, seen_at, is_draining, is_mover, shops, facts, duties FROM nodes"  # noqa: S608
         f" WHERE {_lives(tx)} ORDER BY name"
     )
-    return [
-        Node(
-            *row[:4],  # type: ignore[call-arg]
-            bool(row[4]),
-            bool(row[5]),
-            frozenset(load_json(row[6])),
-            load_json(row[7]),
-            frozenset(load_json(row[8])),
-        )
-        for row in rows
-    ]
+    return [_node(row) for row in rows]
+
+
+def _node(row: Row) -> Node:
+    name, version, started_at, seen_at, is_draining, is_mover, *said = row
+    try:
+        shops, facts, duties = map(load_json, said)
+        read = frozenset(shops), dict(facts), frozenset(duties)
+    except (TypeError, ValueError):  # it lives, but what it says is another version's, or damaged
+        read = frozenset(), {}, frozenset()
+    return Node(name, version, started_at, seen_at, bool(is_draining), bool(is_mover), *read)
 
 
 def live_names(tx: Transaction) -> list[str]:

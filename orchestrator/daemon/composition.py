@@ -56,9 +56,7 @@ from orchestrator.renewal import Renewal
 from orchestrator.runtime.reports import ShopFacts, ShopsFacts
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.tracing import exporter_of
-from storage.errors import (
-    StoreError,
-)
+from storage.errors import StoreError
 from storage.events import last_cursor
 from storage.records import Shop
 from storage.store import Commits, Store
@@ -85,18 +83,19 @@ class Daemon:
         checkpoints: Checkpoints,
         output: Output,
         *,
+        node: str | None = None,
         drives_restored: bool = False,
     ) -> None:
         self.config = config
         self._signals = signals
         self.clock, self.chance = Clock(), Chance()
         self.pid = os.getpid()
-        self.node = _node_name(self.pid, None if store.is_exclusive else self.chance)
+        self.node = node or node_name(is_alone=store.is_exclusive)
         self.started_at = self.clock.now_ms()
         self.is_ready = False
         self._output = output
         self._store = store
-        self._here, self._drives_restored = Here.of(config.storage.engine), drives_restored
+        self._drives_restored = drives_restored
         self.feed = Feed()
         self._feed_watch = FeedWatch(
             store, self._on_commit_elsewhere, lambda: self.supervisor.has_others, replaced=self._on_another_feed
@@ -153,11 +152,15 @@ class Daemon:
 
     async def run(self) -> None:
         """Serves until a signal ends it."""
-        await self.supervisor.join()
+        async with self.supervisor.joined():
+            await self._run()
+
+    async def _run(self) -> None:
         if self._store.is_exclusive:  # otherwise it is a duty (`_keep_up`)
             await self._watchman.measure()  # before anything new says that it is later than it was
         platforms = {name: shop.platform for name, shop in self.config.shops.items()}
-        await settle(self._store, self._here, platforms, self.clock, self.chance, is_driven=self._drives_restored)
+        here = await anyio.to_thread.run_sync(Here.of, self.config.storage.engine)  # which may ask a server
+        await settle(self._store, here, platforms, self.clock, self.chance, is_driven=self._drives_restored)
         self.feed.last_cursor = await self._store.read(last_cursor)
         self._feed_watch.begin(self.feed.last_cursor)
         sessions = Sessions(self.clock, None if self._store.is_exclusive else BrowserSessions(self._store, self.clock))
@@ -343,11 +346,11 @@ class Daemon:
             log.info("status.written", path=str(path))
 
 
-def _node_name(pid: int, chance: Chance | None) -> str:
-    """The name of this node. `chance` where another process may have the same number on a machine that is called the
-    same, as containers are."""
-    name = f"{socket.gethostname()}:{pid}"
-    return name if chance is None else f"{name}:{chance.feed_id()[:4]}"
+def node_name(*, is_alone: bool) -> str:
+    """A name of this process as a node. With others another process may have the same number on a machine that is
+    called the same, as containers are: so it is another one each time."""
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    return name if is_alone else f"{name}:{Chance().feed_id()[:4]}"
 
 
 def warn_of(config: Config) -> None:

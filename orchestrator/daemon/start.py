@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,7 +15,7 @@ from orchestrator.api.server import ServeError
 from orchestrator.checkpoints import CheckpointError, Checkpoints
 from orchestrator.clock import Clock
 from orchestrator.config import Config, ConfigError, load
-from orchestrator.daemon.composition import Daemon, warn_of
+from orchestrator.daemon.composition import Daemon, node_name, warn_of
 from orchestrator.intake.listener import ListenError
 from orchestrator.metrics import Metrics
 from orchestrator.output import Output
@@ -39,10 +41,11 @@ _REACH_AGAIN_SECONDS = 2.0
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How the daemon is started. `standby`: wait while another one works on the store. `drives_restored`: work at once
-    on a store that took another one's place."""
+    on a store that took another one's place. `node`: its name, None: a new one."""
 
     standby: bool = False
     drives_restored: bool = False
+    node: str | None = None
 
 
 def run(config_path: Path, manner: Manner = Manner()) -> int:
@@ -82,7 +85,8 @@ async def _hold(
     config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner, opening: Opening
 ) -> int:
     """Works on the store until a signal ends it; returns the exit code. A server that goes away while the daemon starts
-    is waited for, as one that is away already."""
+    is waited for, as one that is away already; it is the same node afterwards."""
+    manner = replace(manner, node=node_name(is_alone=config.storage.engine.is_local))
     while (code := await _work(config, signals, checkpoints, output, manner, opening)) is None:
         with anyio.move_on_after(_REACH_AGAIN_SECONDS):
             await signals.stopped()
@@ -107,8 +111,8 @@ async def _work(
         opening.begin()
         async with engine.open(Clock().now_ms(), on_commit=commits, on_group=metrics.committed) as store:
             opening.end()
-            restored = manner.drives_restored
-            daemon = Daemon(config, store, commits, metrics, signals, checkpoints, output, drives_restored=restored)
+            parts = (config, store, commits, metrics, signals, checkpoints, output)
+            daemon = Daemon(*parts, node=manner.node, drives_restored=manner.drives_restored)
             await daemon.run()
     except (StoreError, ServeError, ListenError) as error:
         failure: BaseException = error
@@ -133,35 +137,40 @@ async def _work(
 async def _acquire(lock: Exclusion, manner: Manner, signals: Signals) -> bool:
     """Takes the lock; False when a signal ended the wait for it. A server that is away comes back, as after a start of
     the machine. Raises StoreLocked, StoreLockUnusable."""
-    while not manner.standby:
+    if manner.standby:
+        log.info("daemon.standby", detail="another process works on the store; waiting to take over")
+        return await _unless_stopped(lock.wait_acquire, signals)
+    # A server may let us wait: the event loop hears signals meanwhile.
+    acquire = partial(anyio.to_thread.run_sync, lock.acquire, abandon_on_cancel=True)
+    while True:
         try:
-            lock.acquire()
+            return await _unless_stopped(acquire, signals)
         except StoreUnreachable as error:
             log.error("store.unreachable", detail=str(error))
-        else:
-            return True
         with anyio.move_on_after(_REACH_AGAIN_SECONDS):
             await signals.stopped()
             return False
-    return await _wait_for(lock, signals)
 
 
-async def _wait_for(lock: Exclusion, signals: Signals) -> bool:
-    """Waits for the lock as a warm standby; False when a signal ended the wait."""
-    got = False
+async def _unless_stopped(act: Callable[[], Awaitable[None]], signals: Signals) -> bool:
+    """Does something; False when a signal ended it before. Raises the StoreError that it raises."""
+    is_done, failure = False, None
     async with anyio.create_task_group() as group:
 
-        async def wait() -> None:
-            nonlocal got
-            log.info("daemon.standby", detail="another process works on the store; waiting to take over")
-            await lock.wait_acquire()
-            got = True
+        async def watch() -> None:
+            await signals.stopped()
             group.cancel_scope.cancel()
 
-        group.start_soon(wait)
-        await signals.stopped()
+        group.start_soon(watch)
+        try:
+            await act()
+            is_done = True
+        except StoreError as error:  # by itself, not in a group
+            failure = error
         group.cancel_scope.cancel()
-    return got
+    if failure is not None:
+        raise failure
+    return is_done
 
 
 def _first_known(group: BaseExceptionGroup[BaseException]) -> BaseException | None:

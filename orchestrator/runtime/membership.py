@@ -55,6 +55,7 @@ class Membership:
         self._pause_seconds = term_seconds / _BEATS
         self._next_seconds = self._pause_seconds
         self._renewed: list[Renewed] = []
+        self._has_joined = False
         self._wake = Wakeup()
         self._is_to_notify = False
 
@@ -72,12 +73,14 @@ class Membership:
         self._is_to_notify = True
 
     async def join(self) -> None:
-        """The others count on this node from now on, and it knows of them; once is enough. Raises StoreMoving,
-        NewerStore, StoreUnavailable."""
-        if self._store.is_exclusive or self.nodes:
+        """The others know of this node from now on, and it of them; again: they know at once what has changed of it.
+        Raises StoreMoving, NewerStore, StoreUnavailable."""
+        if self._store.is_exclusive:
             return
-        presence = self._describe()
-        await self._store.write(lambda tx: join(tx, self.name, presence, self.term_ms))
+        if not self._has_joined:
+            presence = self._describe()
+            self._has_joined = True  # whether or not the answer arrives
+            await self._store.write(lambda tx: join(tx, self.name, presence, self.term_ms))
         await self._beat()
         await self.notify()
 
@@ -96,16 +99,21 @@ class Membership:
                 except StoreError as error:  # what is not renewed ends by itself
                     log.warning("node.heartbeat_failed", node=self.name, detail=str(error))
                     self.beat_in(_AGAIN_SECONDS)
-                except Exception as error:  # supervised: a row that cannot be read must not end the daemon
-                    log.error("node.heartbeat_failed", node=self.name, detail=str(error), exc_info=error)
-                    self.beat_in(_AGAIN_SECONDS)
+                except Exception as error:  # noqa: BLE001 - supervised: a row that cannot be read must not end the daemon
+                    self._log_crash(error)
 
     async def announce(self) -> None:
-        """Says at once what has changed of this node. The store may be away: then the next heartbeat does."""
-        if not self._store.is_exclusive:
-            with suppress(StoreError):
-                await self._beat()
-                await self.notify()
+        """Says at once what has changed of this node. Where that fails the next heartbeat does."""
+        if self._store.is_exclusive:
+            return
+        try:
+            await self._beat()
+        except StoreError:
+            self.beat_in(_AGAIN_SECONDS)
+        except Exception as error:  # noqa: BLE001 - supervised: as in `run`
+            self._log_crash(error)
+        else:
+            await self.notify()
 
     async def notify(self) -> None:
         """Has the other nodes beat at once, for what they plan by has changed."""
@@ -114,11 +122,16 @@ class Membership:
                 await self._store.notify(_CHANGED, "")
 
     async def leave(self) -> None:
-        """The others count on this node no more. Where the store is away its row ends by itself."""
-        if not self._store.is_exclusive:
+        """The others count on this node no more; once is enough. Where the store is away its row ends by itself."""
+        if self._has_joined:
+            self._has_joined = False
             with suppress(StoreError):
                 await self._store.write(lambda tx: leave(tx, self.name))
                 await self.notify()
+
+    def _log_crash(self, error: Exception) -> None:
+        log.error("node.heartbeat_failed", node=self.name, detail=str(error), exc_info=error)
+        self.beat_in(_AGAIN_SECONDS)
 
     async def _listen(self) -> None:
         async with self._store.listen(_CHANGED) as notices:
@@ -135,6 +148,7 @@ class Membership:
     async def _beat(self) -> None:
         """Raises StoreError."""
         began, presence = self._clock.monotonic(), self._describe()
+        self._has_joined = True
 
         def unit(tx: Transaction) -> tuple[list[Node], list[Callable[[float], object]]]:
             beat(tx, self.name, presence, self.term_ms)

@@ -6,7 +6,8 @@ pause. Shutdown drains: no new call is admitted, running calls finish and are re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -92,6 +93,7 @@ class Supervisor:
         self._restored_at: int | None = None
         self._on_secrets = on_secrets
         self.is_draining = False
+        self._takes_shops = False
 
     # -- queries ---------------------------------------------------------------------------------------------------
 
@@ -130,18 +132,25 @@ class Supervisor:
         self._config = config
         self._entries = {name: ShopEntry(shop, Rules.of(shop, config)) for name, shop in config.shops.items()}
 
-    async def join(self) -> None:
-        """The other nodes count on this one from now on; `start` does it where nobody did. Raises StoreMoving,
-        StoreUnavailable."""
-        await self._membership.join()
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator[None]:
+        """One of the nodes for as long as the block lasts, whatever ends it. Until `start` the others give it nothing:
+        a daemon that cannot serve never gets there. Raises StoreMoving, NewerStore, StoreUnavailable."""
+        try:
+            await self._membership.join()
+            yield
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE_SECONDS):
+                await self._membership.leave()
 
     async def start(self, group: TaskGroup, config: Config) -> None:
-        """Starts every shop's worker in `group`; returns when each has started or failed once, or is another node's."""
-        self._group = group
+        """Starts every shop's worker in `group`; returns when each has started or failed once, or is another node's.
+        Raises as `joined`."""
+        self._group, self._takes_shops = group, True
         self.configure(config)
         self._state_directory = self._store.state_directory  # whatever a reload says
         self._token_rows = config.storage.sealed_rows
-        await self.join()
+        await self._membership.join()
         await self._departures.note()
         group.start_soon(self._run_beside)
         for entry in self._entries.values():
@@ -208,7 +217,8 @@ class Supervisor:
         """What this node says of itself to the others."""
         shown = self._shown()
         facts = {name: described(shown[name]) for name, entry in self._entries.items() if entry.worker is not None}
-        return Presence(__version__, tuple(self._entries), self.is_draining, facts, tuple(self.duties.names))
+        is_draining = self.is_draining or not self._takes_shops
+        return Presence(__version__, tuple(self._entries), is_draining, facts, tuple(self.duties.names))
 
     def _add(self, shop: ShopConfig) -> None:
         assert self._group is not None

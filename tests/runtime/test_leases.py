@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -399,6 +399,48 @@ async def test_a_node_that_joins_gets_its_share_at_once(url: str, tmp_path: Path
                 )
             await first.drain(5)
             await second.drain(5)
+
+
+async def test_a_daemon_that_joins_and_cannot_serve_gets_no_shop_and_is_gone_at_once(url: str, tmp_path: Path) -> None:
+    sandbox, committed = Sandbox(SandboxSettings(orders=1)), Committed()
+    async with sandbox.running(), shared(url, committed) as store:
+        config = config_with(sandbox, tmp_path, 4)
+        first, second = supervisor_of(store, "a"), supervisor_of(store, "b")
+        second.configure(config)
+        async with anyio.create_task_group() as group:
+            await first.start(group, config)
+            workers = {shop: first.worker(shop) for shop in config.shops}
+            with anyio.fail_after(60), suppress(OSError):
+                async with second.joined():
+                    await committed.until(lambda: store.read(live_nodes), lambda found: len(found) == 2)
+                    await first._membership.announce()  # which plans with both
+                    raise OSError("its port is taken")
+            assert {shop: first.worker(shop) for shop in config.shops} == workers
+            assert not any(entry.is_leaving for entry in first._entries.values())
+            assert [node.name for node in await store.read(live_nodes)] == ["a"]
+            await first._membership.announce()
+            assert set((await holders(store, config)).values()) == {"a"}
+            await first.drain(5)
+
+
+async def test_a_row_of_a_node_that_cannot_be_read_ends_nothing(url: str) -> None:
+    async with shared(url) as store:
+        first, second = Node(store, "a"), Node(store, "b")
+        await first.membership.join()
+        await store.write(lambda tx: tx.execute("UPDATE nodes SET shops = '{', facts = '7' WHERE name = 'a'"))
+        await second.membership.join()
+        assert [(node.name, node.shops) for node in second.membership.nodes] == [
+            ("a", frozenset()),
+            ("b", frozenset({SHOP})),
+        ]
+
+
+async def test_what_nobody_foresaw_in_a_heartbeat_that_is_asked_for_ends_nothing(url: str) -> None:
+    async with shared(url) as store:
+        node = Node(store, "a")
+        await node.membership.join()
+        node.membership.include(cast("Leases", None))
+        await node.membership.announce()
 
 
 async def test_a_reload_keeps_the_lease_of_a_changed_shop(url: str, tmp_path: Path) -> None:
