@@ -14,7 +14,7 @@ from storage.retention import Duty, deleter, finder
 from storage.rows import Columns
 from storage.transaction import Transaction
 
-_MOST = 1000
+_MOST_OF_SHOP = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,17 @@ def add_request(tx: Transaction, request: Request) -> None:
     )
 
 
-def open_requests(tx: Transaction) -> list[Request]:
-    """Requests without an answer, oldest first."""
-    sql = f"SELECT {_REQUEST.sql} FROM requests WHERE answer IS NULL ORDER BY asked_at, id LIMIT ?"  # noqa: S608
-    return [_REQUEST.read(row) for row in tx.query(sql, (_MOST,))]
+def open_requests(tx: Transaction, first: Sequence[str] = ()) -> list[Request]:
+    """Requests without an answer, oldest first: of each shop the first few, for those of one must not hide another's.
+    `first`: kinds that come before all others of a shop."""
+    marks = ", ".join("?" * len(first))
+    turn = f"CASE WHEN kind IN ({marks}) THEN 0 ELSE 1 END, " if first else ""
+    sql = (
+        f"SELECT {_REQUEST.sql} FROM"  # noqa: S608
+        f" (SELECT *, row_number() OVER (PARTITION BY shop ORDER BY {turn}asked_at, id) AS nth"
+        " FROM requests WHERE answer IS NULL) AS numbered WHERE nth <= ? ORDER BY asked_at, id"
+    )
+    return [_REQUEST.read(row) for row in tx.query(sql, (*first, _MOST_OF_SHOP))]
 
 
 def get_requests(tx: Transaction, ids: Sequence[str]) -> dict[str, Request]:

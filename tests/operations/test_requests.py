@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import anyio
@@ -127,10 +128,12 @@ async def test_a_shop_is_paused_and_resumed_at_any_node(tmp_path: Path) -> None:
 async def test_a_pause_reaches_a_holder_that_did_not_answer_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The row says it at once; what is not carried out yet stays asked for."""
+    """The row says it at once, and nobody is answered that it holds; what is not carried out yet stays asked for."""
     monkeypatch.setattr(requests, "_APPLIED_SECONDS", 0.0)
     async with floor(tmp_path) as (_, shop, holder, other):
-        await other.commands.pause(shop, None)
+        with pytest.raises(Refused, match="has not confirmed it yet") as refused:
+            await other.commands.pause(shop, None)
+        assert refused.value.slug == "overloaded"
         row = await other.store.read(lambda tx: get_shop(tx, shop))
         assert row is not None
         assert row.paused_by == "person"
@@ -139,6 +142,27 @@ async def test_a_pause_reaches_a_holder_that_did_not_answer_in_time(
         with anyio.fail_after(30):
             while not worker.admission.is_paused:  # noqa: ASYNC110 - the worker's, which signals nobody of it
                 await anyio.sleep(0.01)
+
+
+async def test_a_pause_waits_for_nothing_else_that_is_asked_of_the_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "_AT_ONCE", 0)
+    async with floor(tmp_path) as (_, shop, holder, other):
+        with anyio.fail_after(30):
+            await other.commands.pause(shop, None)
+        worker = holder.supervisor.worker(shop)
+        assert worker is not None
+        assert worker.admission.is_paused
+
+
+async def test_a_sync_is_reported_by_a_later_version_that_says_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "asdict", lambda report: {**asdict(report), "of_another_day": 1})
+    async with floor(tmp_path) as (_, shop, _, other):
+        with anyio.fail_after(30):
+            assert await other.commands.sync(shop, 30) is not None
 
 
 async def test_a_sync_that_nobody_waits_for_any_more_is_done_all_the_same(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Final, cast
 
@@ -20,7 +21,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.clock import Chance, Clock
-from orchestrator.decisions.problems import Help
+from orchestrator.decisions.problems import REFUSAL_TITLES, Help
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.commands.holder import LocalHolder, nobody
 from orchestrator.runtime.reports import SyncReport
@@ -28,6 +29,7 @@ from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.machine import OrderState
 from storage.errors import StoreError, store_errors
+from storage.leases import lease_of
 from storage.orders import get_order
 from storage.records import Json, Order
 from storage.requests import (
@@ -50,8 +52,8 @@ POLL_SECONDS: Final = 1.0
 _ASKED, _ANSWERED = "asked", "answered"  # channels: of shops, of requests
 _BEGUN_SECONDS: Final = 5.0  # in which somebody has to begin
 _LONGEST_SECONDS: Final = 90.0  # for one answer: a holder that died is replaced in that time
-_APPLIED_SECONDS: Final = 5.0  # a pause holds from then on at the latest, whether or not that was confirmed
-_AT_ONCE: Final = 32
+_APPLIED_SECONDS: Final = 5.0  # for the holder to confirm it
+_AT_ONCE: Final = 32  # of one shop; a pause waits for nothing
 _LAST_SECONDS: Final = 2.0
 
 
@@ -94,7 +96,7 @@ class Requests:
         self._waiting: dict[str, _Waiting] = {}
         self._busy: set[str] = set()
         self._look = anyio.Event()
-        self._permits = anyio.CapacityLimiter(_AT_ONCE)
+        self._permits: defaultdict[str, anyio.CapacityLimiter] = defaultdict(lambda: anyio.CapacityLimiter(_AT_ONCE))
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -192,7 +194,7 @@ class Requests:
     async def _look_at_all(self, group: TaskGroup) -> None:
         """Begins what is asked of our shops, and wakes who waits for an answer."""
         awaited = list(self._waiting)
-        asked, found = await self._store.read(lambda tx: (open_requests(tx), get_requests(tx, awaited)))
+        asked, found = await self._store.read(lambda tx: (open_requests(tx, _APPLIED), get_requests(tx, awaited)))
         for request in asked:
             worker = self._supervisor.worker(request.shop)
             if worker is not None and not worker.admission.is_draining and request.id not in self._busy:
@@ -207,7 +209,7 @@ class Requests:
     async def _carry_out(self, request: Request, worker: ShopWorker) -> None:
         """Carries a request out; it stays open where the worker ended meanwhile, for the shop's next one."""
         try:
-            async with self._permits:
+            async with nullcontext() if request.kind in _APPLIED else self._permits[request.shop]:
                 if not await self._store.write(lambda tx: _begun(tx, worker, request)):
                     return
                 answer = await self._outcome(request, worker)
@@ -288,7 +290,9 @@ class RemoteHolder:
             await self.requests.leave(self.shop, Kind.SYNC_SOON)
             return None
         with anyio.move_on_after(wait_seconds):
-            return SyncReport(**cast("dict[str, int]", await self.requests.ask(self.shop, Kind.SYNC, seconds=math.inf)))
+            said = cast("dict[str, int]", await self.requests.ask(self.shop, Kind.SYNC, seconds=math.inf))
+            # The holder may be of another version, whose report says more.
+            return SyncReport(**{each.name: said[each.name] for each in fields(SyncReport) if each.name in said})
         return None
 
     async def refresh_soon(self, order: str) -> None:
@@ -304,9 +308,16 @@ class RemoteHolder:
         await self._written(Kind.RESUME, unit)
 
     async def _written(self, kind: Kind, unit: Callable[[Transaction], object]) -> None:
-        """The row says it, and the holder does as it says; one that does not answer will, or its successor does."""
-        with suppress(Refused):
+        """The row says it, and the holder does as it says; one that does not answer will, or its successor does. Raises
+        Refused as long as a holder may do otherwise."""
+        try:
             await self.requests.ask(self.shop, kind, first=unit, seconds=_APPLIED_SECONDS)
+        except Refused as refusal:
+            lease = await self.store.read(lambda tx: lease_of(tx, self.shop))
+            if lease is None or lease.is_over:
+                return
+            detail = f"shop {self.shop}: it is written down, but the node that works for it has not confirmed it yet"
+            raise Refused("overloaded", f"{detail}; try again to see whether it holds") from refusal
 
 
 def _begun(tx: Transaction, worker: ShopWorker, request: Request) -> bool:
@@ -323,5 +334,6 @@ def _answered(text: str) -> Json:
     answer = json.loads(text)
     if (refused := answer.get("refused")) is None:
         return cast("Json", answer["result"])
-    slug, detail, seconds, extra = refused
-    raise Refused(slug, detail, retry_after_seconds=seconds, extra=cast("Help", extra))
+    slug, detail, seconds, extra, *_ = refused
+    known = slug if slug in REFUSAL_TITLES else "overloaded"  # another version has refusals of its own
+    raise Refused(known, detail, retry_after_seconds=seconds, extra=cast("Help", extra))

@@ -58,3 +58,15 @@ async def test_requests_of_nodes_that_died_are_forgotten(engine: Engine) -> None
             await store.write(lambda tx, request=request: add_request(tx, request))  # type: ignore[misc]
         assert await forget(store, NOW + 5, (FORGOTTEN,)) == 1
         assert [request.id for request in await store.read(open_requests)] == ["new"]
+
+
+async def test_what_waits_for_one_shop_hides_nothing_of_another_one_and_no_pause(engine: Engine) -> None:
+    many = [replace(ASKED, id=f"r{number:03}", asked_at=number) for number in range(100)]
+    pause, other = (
+        replace(ASKED, id="pause", kind="pause", asked_at=500),
+        replace(ASKED, id="other", shop="other", asked_at=900),
+    )
+    async with engine.open() as store:
+        await store.write(lambda tx: [add_request(tx, each) for each in (*many, pause, other)])  # type: ignore[func-returns-value]
+        found = await store.read(lambda tx: open_requests(tx, ("pause",)))
+        assert [each.id for each in found] == [*(each.id for each in many[:63]), "pause", "other"]
