@@ -60,10 +60,11 @@ class Gathering:
         self._groups: deque[Group] = deque()
         self._bulk: deque[Group] = deque()  # of one unit each
         self._first: deque[Group] = deque()  # so are these
+        self._again: deque[Sequence[Group]] = deque()
         self._wake = anyio.Event()
 
     def __bool__(self) -> bool:
-        return bool(self._groups or self._bulk or self._first)
+        return bool(self._groups or self._bulk or self._first or self._again)
 
     def close(self) -> None:
         """Takes nothing more, and wakes the writer, which ends once everything that waits is committed."""
@@ -99,6 +100,10 @@ class Gathering:
             raise pending.error
         return pending.result  # type: ignore[return-value]
 
+    def put_back(self, groups: Sequence[Group]) -> None:
+        """Has `take` answer these once more, as soon as no heartbeat waits."""
+        self._again.appendleft(groups)
+
     async def wait(self, seconds: float | None = None) -> None:
         """Returns when there is something to write, at `close`, and after so many seconds."""
         self._wake = anyio.Event()
@@ -111,6 +116,8 @@ class Gathering:
             await checkpoint()
         if self._first:
             return [self._first.popleft()]
+        if self._again:
+            return self._again.popleft()
         groups = [self._groups.popleft()] if self._groups else []
         bulk = min(len(self._bulk), 1 if groups else _BULK_LIMIT)
         return [*groups, *(self._bulk.popleft() for _ in range(bulk))]

@@ -72,8 +72,8 @@ SETTINGS: Final = ", ".join(
         # what was confirmed must outlive a power failure, whatever the server's config says
         ("synchronous_commit", "off", "on"),
         (_MOST_IDLE, "0", f"{_MOST_IDLE_SECONDS}s"),
-        # who waits for what another program has locked is answered before it gives up by itself
-        ("lock_timeout", "0", "10s"),
+        # so that heartbeats come in between (writer.py)
+        ("lock_timeout", "0", "500ms"),
     )
 )
 """What holds until the end of a transaction that writes, as columns of a SELECT."""

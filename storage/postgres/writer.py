@@ -1,12 +1,17 @@
-"""The writer task: takes what has gathered (storage/gathering.py) and has the session commit it in its thread."""
+"""The writer task: takes what has gathered (storage/gathering.py) and has the session commit it in its thread.
+
+A group that waits for what another program, or another node's transaction, has locked stands aside now and then and is
+run again: heartbeats go in between, so that nobody loses all shops because of one lock.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
+from psycopg.errors import LockNotAvailable
 
 from storage.changes import Change
 from storage.errors import StoreUnavailable
@@ -18,6 +23,9 @@ from storage.transaction import Published
 
 T = TypeVar("T")
 
+_LOCKED_SECONDS: Final = 10.0
+"""After that, who waits for what is locked is answered, before it gives up by itself."""
+
 
 class Writer:
     """Owns the session."""
@@ -27,6 +35,7 @@ class Writer:
         self._on_commit, self._on_group = on_commit, on_group
         self._thread = CapacityLimiter(1)
         self._waiting = Gathering()
+        self._waiting_since: dict[Group, float] = {}  # groups that stood aside, and since when
 
     async def write(self, unit: Unit[T]) -> T:
         """As `Store.write`."""
@@ -66,16 +75,26 @@ class Writer:
         try:
             published = await to_thread.run_sync(self._session.run, members, limiter=self._thread)
         except StoreUnavailable as failure:
+            if isinstance(failure.__cause__, LockNotAvailable) and self._may_wait(groups[0], began):
+                self._waiting.put_back(groups)
+                return
             for pending in members:  # one each: several tasks raise them
                 pending.error = StoreUnavailable(str(failure))
                 pending.error.__cause__ = failure.__cause__
         except BaseException:
             for pending in members:  # nobody may take silence for success
                 pending.error = StoreUnavailable(f"the writer of {self._session.where} ended")
+            self._end(groups)
             raise
-        finally:
-            for group in groups:
-                group.end()
+        self._end(groups)
         self._on_group(len(members), anyio.current_time() - began)
         if published:
             self._on_commit(published)
+
+    def _may_wait(self, group: Group, began: float) -> bool:
+        return anyio.current_time() - self._waiting_since.setdefault(group, began) < _LOCKED_SECONDS
+
+    def _end(self, groups: Sequence[Group]) -> None:
+        self._waiting_since.pop(groups[0], None)
+        for group in groups:
+            group.end()

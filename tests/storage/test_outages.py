@@ -144,7 +144,23 @@ async def test_a_group_that_stands_in_anothers_way_is_tried_a_few_times(url: str
         assert await types(store) == ["written"]
 
 
-async def test_who_waits_for_what_another_program_has_locked_is_answered(url: str) -> None:
+async def test_a_heartbeat_waits_for_no_lock_that_others_wait_for(url: str) -> None:
+    async with open_store(url, NOW) as store, anyio.create_task_group() as group:
+        with postgres.server().asked(name_of(url)) as other:
+            other.execute("BEGIN")
+            other.execute("LOCK TABLE events IN EXCLUSIVE MODE")
+            group.start_soon(write, store, "late")
+            await anyio.wait_all_tasks_blocked()  # it is on its way
+            await store.write_first(lambda tx: tx.query("SELECT 1"))
+            other.execute("COMMIT")
+        await write(store, "later")
+        assert await types(store) == ["late", "later"]
+
+
+async def test_who_waits_for_what_another_program_has_locked_is_answered(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.postgres.writer._LOCKED_SECONDS", 0.2)
     told(url, f"ALTER DATABASE {name_of(url)} SET lock_timeout = '100ms'")  # a stricter limit than ours is kept
     async with open_store(url, NOW) as store:
         await write(store, "one")
