@@ -282,6 +282,8 @@ class Daemon:
         for shop in kept:
             if shop.name in facts:
                 machine = facts[shop.name].machine
+            elif self.supervisor.is_elsewhere(shop.name):
+                continue  # by the machine that its config says there
             elif shop.platform in PLATFORMS:
                 machine = PLATFORMS[shop.platform].machine({})
             else:

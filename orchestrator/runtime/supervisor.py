@@ -101,6 +101,11 @@ class Supervisor:
         """Whether the config has this shop."""
         return shop in self._entries
 
+    def is_elsewhere(self, shop: str) -> bool:
+        """Whether another node that lives has this shop in its config."""
+        nodes = self._membership.nodes
+        return any(shop in node.shops for node in nodes if node.name != self._membership.name)
+
     def rules(self, shop: str) -> Rules | None:
         """The rules of a shop, whether or not anybody works for it; None where the config does not have it."""
         entry = self._entries.get(shop)

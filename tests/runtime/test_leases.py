@@ -482,6 +482,7 @@ async def test_a_shop_has_left_when_no_living_nodes_config_has_it(url: str, tmp_
             await first.start(group, both)
             await second.start(group, one)
             await second.reload(one)
+            assert [each.is_elsewhere(gone) for each in (first, second)] == [False, True]
             assert await left() == [], "the other node has it"
             await first.drain(5)
             with anyio.fail_after(60):

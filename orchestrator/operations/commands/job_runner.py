@@ -126,9 +126,10 @@ class JobRunner:
             self._wake.set()
 
     def _is_ours(self, shop: str) -> bool:
-        """Whether this node works on the shop's orders: on those of a shop that is not configured any may."""
+        """Whether this node works on the shop's orders: on those of a shop that no node has configured any may."""
         supervisor = self._services.supervisor
-        is_anyones = self._services.store.is_exclusive or not supervisor.is_configured(shop)
+        is_known = supervisor.is_configured(shop) or supervisor.is_elsewhere(shop)
+        is_anyones = self._services.store.is_exclusive or not is_known
         return is_anyones or supervisor.worker(shop) is not None
 
     async def _work(self, shop: str) -> float:

@@ -57,6 +57,11 @@ class CommandServices:
     async def _not_configured(self, shop: str) -> Refused:
         if await self.store.read(lambda tx: get_shop(tx, shop)) is None:
             return no_shop(shop, self.supervisor.shops())
+        if self.supervisor.is_elsewhere(shop):
+            detail = (
+                f"shop {shop} is in the config of another daemon and not of this one: ask that one, or put it in here"
+            )
+            return Refused("shop-not-found", detail)
         detail = (
             f"shop {shop} is not in the config any more: its orders can be read and their targets cancelled; for all"
             " else put it back into the config under its name and send SIGHUP"
@@ -66,7 +71,8 @@ class CommandServices:
     async def has_left(self, shop: str) -> bool:
         """Whether it is a shop of the store that is not in the config any more: its orders are not driven, but
         their targets can be cancelled."""
-        if self.supervisor.is_draining or self.supervisor.is_configured(shop):
+        supervisor = self.supervisor
+        if supervisor.is_draining or supervisor.is_configured(shop) or supervisor.is_elsewhere(shop):
             return False
         return await self.store.read(lambda tx: get_shop(tx, shop)) is not None
 
