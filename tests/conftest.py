@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 # How long examples take to draw says something of a machine's load, and nothing of what is tested.
-settings.register_profile("patient", parent=settings(), suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 

@@ -22,7 +22,7 @@ ASKED: Final[dict[str, Callable[[Transaction], object]]] = {
     "shops.keep_identity": lambda tx: shops.keep_identity(tx, "acme", "shop 1"),
     "shops.accept_identity": lambda tx: shops.accept_identity(tx, "acme", "shop 2"),
     "shops.pause_for_another_account": lambda tx: shops.pause_for_another_account(tx, "acme", "another", NOW),
-    "shops.pause_for_restore": lambda tx: shops.pause_for_restore(tx, "acme", "selldone", "restored", NOW),
+    "shops.pause_for_restore": lambda tx: shops.pause_for_restore(tx, "acme", "example", "restored", NOW),
     "shops.identities": shops.identities,
     "shops.list_members": shops.list_members,
     "shops.mark_left": lambda tx: shops.mark_left(tx, "acme", NOW),
@@ -74,7 +74,7 @@ ASKED: Final[dict[str, Callable[[Transaction], object]]] = {
 async def test_every_statement_is_understood(engine: Engine) -> None:
     refused: dict[str, str] = {}
     async with engine.open() as store:
-        await store.write(lambda tx: acquire(tx, "acme", "selldone", "test"))
+        await store.write(lambda tx: acquire(tx, "acme", "example", "test"))
         await store.write(lambda tx: orders.insert_order(tx, order(), b"{}"))
         for name, ask in ASKED.items():
             try:
