@@ -186,12 +186,16 @@ class Supervisor:
         except StoreError as error:  # a full disk must not end the daemon because its config is read again
             log.error("shops.not_noted", detail=f"{error}; tried again until it succeeds")
             self._departures.note_soon()
-        for name in (*changed, *changes.added):
-            self._add(config.shops[name])
+        fresh = [
+            ShopEntry(config.shops[name], Rules.of(config.shops[name], config)) for name in (*changed, *changes.added)
+        ]
+        self._entries |= {entry.config.name: entry for entry in fresh}
         if changes.removed or changes.added:
-            await self._membership.announce()
-        for name in (*changed, *changes.added):
-            await self._entries[name].started.wait()
+            await self._membership.announce()  # who waits for a lease knows whose it is to be
+        for entry in fresh:
+            self._group.start_soon(self._keep, entry)
+        for entry in fresh:
+            await entry.started.wait()
         log.info("config.reloaded", added=changes.added, removed=changes.removed, changed=changed)
 
     async def _run_beside(self) -> None:
@@ -224,12 +228,6 @@ class Supervisor:
         facts = {name: described(shown[name]) for name, entry in self._entries.items() if entry.worker is not None}
         is_draining = self.is_draining or not self._takes_shops
         return Presence(__version__, tuple(self._entries), is_draining, facts, tuple(self.duties.names))
-
-    def _add(self, shop: ShopConfig) -> None:
-        assert self._group is not None
-        assert self._config is not None
-        entry = self._entries[shop.name] = ShopEntry(shop, Rules.of(shop, self._config))
-        self._group.start_soon(self._keep, entry)
 
     async def _stop(self, entry: ShopEntry, seconds: float, *, is_leaving: bool = True) -> None:
         """Stops a shop's worker, once its calls have finished. `is_leaving`: this node gives the shop up."""
