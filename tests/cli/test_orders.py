@@ -107,15 +107,15 @@ def test_status_says_why_a_shop_is_not_worked_for(
 
 def test_status_has_a_table_of_nodes_where_there_are_several(daemon: FakeDaemon, fulfilld: Run) -> None:
     seen_at = "2026-01-02T03:04:05.000Z"
-    one = {"name": "n1:77:0a1b", "shops": ["acme", "cs"], "seen_at": seen_at, "draining": False}
+    one = {"name": "n1:77:0a1b", "shops": ["acme", "cs"], "seen_at": seen_at, "draining": False, "version": "0.3.0"}
     daemon.answers["GET", "/v1/status"] = a_status(nodes=[one])
     assert "NODE" not in fulfilld("status").stdout
-    other = {"name": "n2:78:0c1d", "shops": [], "seen_at": seen_at, "draining": True}
+    other = {"name": "n2:78:0c1d", "shops": [], "seen_at": seen_at, "draining": True, "version": "0.4.0"}
     daemon.answers["GET", "/v1/status"] = a_status(nodes=[one, other])
     lines = [line.split() for line in fulfilld("status").stdout.splitlines()]
-    assert ["NODE", "SHOPS", "SEEN", "WORKS", "FOR"] in lines
-    assert ["n1:77:0a1b", "2", "03:04:05Z", "acme,", "cs"] in lines
-    assert ["n2:78:0c1d", "0", "03:04:05Z", "hands", "over"] in lines
+    assert ["NODE", "VERSION", "SHOPS", "SEEN", "WORKS", "FOR"] in lines
+    assert ["n1:77:0a1b", "0.3.0", "2", "03:04:05Z", "acme,", "cs"] in lines
+    assert ["n2:78:0c1d", "0.4.0", "0", "03:04:05Z", "hands", "over"] in lines
 
 
 @pytest.mark.parametrize(
