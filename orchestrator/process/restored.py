@@ -91,7 +91,8 @@ async def settle(
 def _why_another(found: Identity, here: Here) -> str | None:
     """Why this is not the store that a daemon worked on last; None when it is, or is new."""
     if found.copied_at is not None:
-        return f"this store is a copy that `fulfilld backup` made at {rfc3339(found.copied_at)}"
+        made_by = "`fulfilld backup` made, or that `fulfilld migrate-store` left behind,"
+        return f"this store is a copy that {made_by} at {rfc3339(found.copied_at)}; no daemon may work on the other one"
     if found.place is not None and found.place != here.place:
         return f"this store was copied or moved here: it was at {found.place}"
     if found.host is not None and here.host is not None and found.host != here.host:

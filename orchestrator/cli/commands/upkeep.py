@@ -86,7 +86,10 @@ def migrate_store(
             f"warning: other access tokens of {', '.join(tokens.left)} were at the new store and stay - a daemon may "
             "have fetched them since"
         )
-    sys.stdout.write(f"{sum(table.rows for table in moved):,} rows are in {engines[1].url}, as they were.\n")
+    if moved:
+        sys.stdout.write(f"{sum(table.rows for table in moved):,} rows are in {engines[1].url}, as they were.\n")
+    else:
+        sys.stdout.write(f"All that is here was moved to {engines[1].url} before.\n")
     sys.stdout.write("Name it in storage.url and start the daemon; the old store counts as a copy from now on.\n")
 
 
