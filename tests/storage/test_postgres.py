@@ -29,6 +29,7 @@ from storage.records import Order
 from storage.store import Store, no_listener
 from storage.transaction import Published, Transaction
 from tests.support.cutting import LOOK_BACK, REGISTRATION, How, way
+from tests.support.notices import heard
 
 T = TypeVar("T")
 
@@ -246,18 +247,7 @@ async def test_a_store_is_made_once_by_several_that_start_at_once(url: str) -> N
 
 async def test_a_notice_reaches_other_processes(url: str) -> None:
     async with open_store(url, NOW) as one, open_store(url, NOW) as two, two.listen("due") as notices:
-        received = anyio.Event()
-
-        async def receive() -> None:
-            assert await anext(notices) == "acme"
-            received.set()
-
-        with anyio.fail_after(60):
-            async with anyio.create_task_group() as group:
-                group.start_soon(receive)
-                while not received.is_set():  # until the other one listens, notices are lost
-                    await one.notify("due", "acme")
-                    await anyio.sleep(0.02)
+        await heard(notices, "acme", lambda: one.notify("due", "acme"))
 
 
 async def test_a_second_daemon_is_let_in_and_one_of_this_machine_is_named(url: str) -> None:

@@ -12,6 +12,7 @@ from orchestrator.testing.engine_suite.scratch import NOW
 from storage.engines import open_store
 from storage.errors import StoreUnavailable
 from storage.postgres.notices import Notices
+from tests.support.notices import heard
 
 
 class Wire:
@@ -85,17 +86,10 @@ async def test_what_waits_when_a_store_closes_is_still_sent() -> None:
     """A node that ends gives its shops to others at once."""
     url = postgres.server().database()
     async with open_store(url, NOW) as two, two.listen("given_up") as notices:
-        received = anyio.Event()
 
-        async def receive() -> None:
-            assert await anext(notices) == "acme"
-            received.set()
+        async def send() -> None:
+            async with open_store(url, NOW) as one:
+                await one.notify("given_up", "acme")
 
-        with anyio.fail_after(60):
-            async with anyio.create_task_group() as group:
-                group.start_soon(receive)
-                while not received.is_set():  # until the other one listens, notices are lost
-                    async with open_store(url, NOW) as one:
-                        await one.notify("given_up", "acme")
-                    await anyio.sleep(0.02)
+        await heard(notices, "acme", send)
     postgres.server().forget()
