@@ -171,11 +171,20 @@ class Work:
             if held is not None:
                 self._let_go(order, held)
                 held = None
-                await self._call("POST", f"/v1/shops/{self.shop}/orders/{order}/refresh")
+                await self._refresh(order)
             if answer["status"] == "reached":
                 self.reached.append(target)
                 return
             assert answer["status"] in ("queued", "running"), encode([answer, self.office.seen(order)])
+
+    async def _refresh(self, order: str) -> None:
+        """Until it is read: the daemon looks only every few minutes for the end of what it waits for."""
+        while True:
+            status, answer = await self._call("POST", f"/v1/shops/{self.shop}/orders/{order}/refresh")
+            if status == 200:
+                return
+            assert status == 503, answer
+            await anyio.sleep(0.05)  # as in `_submit`
 
     async def _submit(self, order: str, key: str, body: Body) -> str:
         while True:
