@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from threading import Thread
 from typing import Final, NamedTuple
 
@@ -45,6 +44,7 @@ class Traces:
         self._waiting: deque[_Ended] = deque(maxlen=_MOST_WAITING)
         self._lost = 0
         self._wake = anyio.Event()
+        self._under_way: _UnderWay | None = None
 
     def note(self, published: list[Published]) -> None:
         """Notes the targets that ended; the oldest are let go when too many wait."""
@@ -63,9 +63,11 @@ class Traces:
                 await self._send()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS):
+                await self._arrive()
                 await self._send()
-            if self._waiting:
-                log.warning("tracing.lost", targets=len(self._waiting) + self._lost)
+            under_way = 0 if self._under_way is None else self._under_way.targets + self._under_way.lost
+            if lost := len(self._waiting) + self._lost + under_way:
+                log.warning("tracing.lost", targets=lost)
             self._shut()
 
     async def _send(self) -> None:
@@ -74,19 +76,31 @@ class Traces:
             lost, self._lost = self._lost, 0
             try:
                 spans = [span for each in ended for span in await self._spans(each)]
-                has_arrived = await _aside(partial(self._export, spans))
+                call = _Call(self._export, spans)
             except anyio.get_cancelled_exc_class():
-                self._waiting.extendleft(reversed(ended))  # for the last two seconds; a span that comes twice is one
+                self._waiting.extendleft(reversed(ended))  # for the last two seconds
                 self._lost += lost
                 raise
             except StoreError as error:
                 log.error("tracing.lost", targets=len(ended) + lost, detail=str(error))
                 continue
-            except Exception as error:  # supervised: whatever is wrong with the exporter must not stop orders
+            except Exception as error:  # supervised: a thread that cannot start must not stop orders
                 log.error("tracing.lost", targets=len(ended) + lost, detail=str(error), exc_info=error)
                 continue
-            if lost or not has_arrived:
-                log.warning("tracing.lost", targets=lost + (0 if has_arrived else len(ended)))
+            self._under_way = _UnderWay(call, len(ended), lost)
+            await self._arrive()
+
+    async def _arrive(self) -> None:
+        """Waits for what is under way. It is not sent again where the wait is cut off: the collector may have it."""
+        if (it := self._under_way) is None:
+            return
+        error = await it.call.outcome()
+        self._under_way = None
+        lost = it.lost + (0 if it.call.has_arrived else it.targets)
+        if error is not None:  # supervised: whatever is wrong with the exporter must not stop orders
+            log.error("tracing.lost", targets=lost, detail=str(error), exc_info=error)
+        elif lost:
+            log.warning("tracing.lost", targets=lost)
 
     async def _spans(self, ended: _Ended) -> list[Span]:
         events = await self._store.read(
@@ -99,18 +113,32 @@ class Traces:
             return []
 
 
-async def _aside(export: Callable[[], bool]) -> bool:
-    """What the call returns. The process does not wait for its thread, as it does for anyio's: a collector that hangs
-    holds up no end of the daemon."""
-    done, outcome, token = anyio.Event(), [], anyio.lowlevel.current_token()
+class _Call:
+    """An export in a thread that the process does not wait for, as it does for anyio's: a collector that hangs holds up
+    no end of the daemon."""
 
-    def work() -> None:
+    def __init__(self, export: Export, spans: list[Span]) -> None:
+        self.has_arrived = False
+        self._error: Exception | None = None
+        self._done, self._token = anyio.Event(), anyio.lowlevel.current_token()
+        Thread(target=self._work, args=(export, spans), name="traces", daemon=True).start()
+
+    async def outcome(self) -> Exception | None:
+        """What the exporter raised, once it has ended. A wait that is cancelled may begin again."""
+        await self._done.wait()
+        return self._error
+
+    def _work(self, export: Export, spans: list[Span]) -> None:
         try:
-            outcome.append(export())
+            self.has_arrived = export(spans)
+        except Exception as error:  # noqa: BLE001 - the one who waits says it
+            self._error = error
         finally:
             with suppress(anyio.RunFinishedError):
-                anyio.from_thread.run_sync(done.set, token=token)
+                anyio.from_thread.run_sync(self._done.set, token=self._token)
 
-    Thread(target=work, name="traces", daemon=True).start()
-    await done.wait()
-    return outcome == [True]
+
+class _UnderWay(NamedTuple):
+    call: _Call
+    targets: int
+    lost: int
