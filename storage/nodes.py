@@ -37,6 +37,10 @@ class StoreMoving(StoreError):
         )
 
 
+_SILENT: Final = 0.4
+"""The part of its term that a node that lives is never silent for: from one heartbeat to the next, and some time for it
+to be written."""
+
 _SAID: Final = ("seen_at", "expires_at", "is_draining", "shops", "facts", "duties")
 
 
@@ -54,7 +58,8 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A daemon that lives, or a command that moves the store. Instants in Unix milliseconds."""
+    """A daemon that lives, or a command that moves the store. Instants in Unix milliseconds. `silent_ms`: how long ago
+    it last said so; `term_ms`: how long it may be silent before it counts as dead."""
 
     name: str
     version: str
@@ -65,6 +70,13 @@ class Node:
     shops: frozenset[str]
     facts: Mapping[str, Json]
     duties: frozenset[str] = frozenset()
+    silent_ms: int = field(default=0, compare=False)
+    term_ms: int = field(default=0, compare=False)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has missed a heartbeat, of which there are three in a term."""
+        return self.silent_ms > self.term_ms * _SILENT
 
 
 def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mover: bool = False) -> None:
@@ -136,20 +148,20 @@ def leave(tx: Transaction, name: str) -> None:
 def live_nodes(tx: Transaction) -> list[Node]:
     """Every node that lives, by name."""
     rows = tx.query(
-        "SELECT name, version, started_at, seen_at, is_draining, is_mover, shops, facts, duties FROM nodes"  # noqa: S608
-        f" WHERE {_lives(tx)} ORDER BY name"
+        f"SELECT {tx.dialect.now_ms} - seen_at, expires_at - seen_at, name, version, started_at, seen_at, is_draining,"  # noqa: S608
+        f" is_mover, shops, facts, duties FROM nodes WHERE {_lives(tx)} ORDER BY name"
     )
     return [_node(row) for row in rows]
 
 
 def _node(row: Row) -> Node:
-    name, version, started_at, seen_at, is_draining, is_mover, *said = row
+    silent_ms, term_ms, name, version, started_at, seen_at, is_draining, is_mover, *said = row
     try:
         shops, facts, duties = map(load_json, said)
         read = frozenset(shops), dict(facts), frozenset(duties)
     except (TypeError, ValueError):  # it lives, but what it says is another version's, or damaged
         read = frozenset(), {}, frozenset()
-    return Node(name, version, started_at, seen_at, bool(is_draining), bool(is_mover), *read)
+    return Node(name, version, started_at, seen_at, bool(is_draining), bool(is_mover), *read, silent_ms, term_ms)
 
 
 def live_names(tx: Transaction) -> list[str]:

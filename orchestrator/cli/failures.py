@@ -48,7 +48,7 @@ class Refusal(Failure):
             _sentence(problem, status),
             exit_code_of(status),
             # A paused shop waits for a person: the detail says for what, and asking again later is of no use.
-            remedy=None if problem.get("paused_by") else _remedy(self.slug, status, retry_after),
+            remedy=None if problem.get("paused_by") else _remedy(problem, status, retry_after),
             details=_details(problem),
         )
 
@@ -87,6 +87,8 @@ _ALLOWED = {"unknown-state": "known here", "platform-not-found": "known here"}
 
 def _sentence(problem: Mapping[str, Any], status: int) -> str:
     title, detail = str(problem.get("title") or f"the daemon answered {status}"), str(problem.get("detail") or "")
+    if problem.get("kept") and detail:  # the title says what could not be done
+        return detail
     detail = detail.removesuffix(f" (and {len(problem.get('errors') or ()) - 1} more)")  # they are all listed
     return in_commands(f"{title}: {detail}" if detail and detail != title else title)
 
@@ -96,12 +98,14 @@ def in_commands(text: str) -> str:
     return text.replace("GET /v1/orders/causes", "`fulfilld causes`")
 
 
-def _remedy(slug: str, status: int, retry_after: str | None) -> str | None:
+def _remedy(problem: Mapping[str, Any], status: int, retry_after: str | None) -> str | None:
     if status == 401:
         return "set FULFILLD_TOKEN to the token of the daemon's api.tcp"
-    remedy = _REMEDIES.get(slug)
+    remedy = _REMEDIES.get(str(problem.get("type")))
     if status == 503 and retry_after is not None:
         soon = f"again in {retry_after} s at the earliest"
+        if problem.get("kept"):
+            return soon
         return f"{remedy} ({soon})" if remedy else f"try {soon}"
     return remedy
 

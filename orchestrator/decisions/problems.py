@@ -39,7 +39,7 @@ REFUSAL_TITLES: Final = {
     "platform-not-found": "No such platform",
     "platform-unreachable": "The platform cannot be asked",
     "draining": "The daemon is shutting down",
-    "overloaded": "The daemon cannot take this right now",
+    "overloaded": "The daemon cannot complete this right now",
 }
 """Titles of all refusals, by slug."""
 
@@ -79,6 +79,10 @@ class Help(TypedDict, total=False):
     paused_by: Annotated[
         PausedBy,
         Field(description="Who paused the shop, which waits for a person then: asking again is of no use"),
+    ]
+    kept: Annotated[
+        bool,
+        Field(description="True: what was asked for is kept and counts; it has yet to be confirmed by a node"),
     ]
 
 

@@ -29,6 +29,8 @@ from tests.support.platforms import SHOPS
 from tests.support.shopfloor import SHOP, config_of
 
 PLATFORMS = tuple(SHOPS)
+LEFT_SECONDS = 240
+"""How long the lease of a node that fell silent lasts."""
 
 
 @asynccontextmanager
@@ -131,7 +133,7 @@ async def test_a_pause_reaches_a_holder_that_did_not_answer_in_time(
     """The row says it at once, and nobody is answered that it holds; what is not carried out yet stays asked for."""
     monkeypatch.setattr(requests, "_APPLIED_SECONDS", 0.0)
     async with floor(tmp_path) as (_, shop, holder, other):
-        with pytest.raises(Refused, match="has not confirmed it yet") as refused:
+        with pytest.raises(Refused, match="is kept and counts.*has not confirmed it yet") as refused:
             await other.commands.pause(shop, None)
         assert refused.value.slug == "overloaded"
         row = await other.store.read(lambda tx: get_shop(tx, shop))
@@ -170,7 +172,7 @@ async def test_a_sync_that_nobody_waits_for_any_more_is_done_all_the_same(tmp_pa
         with anyio.fail_after(30):
             await holder.commands.sync(shop, 30)
             new = sandbox.selldone.panel.add()
-            assert await other.commands.sync(shop, 0.0) is None
+            await other.commands.sync(shop, 0.0)  # it has begun, and may have ended
             await holder.committed.until(lambda: known(holder), lambda found: new in found)
 
 
@@ -196,6 +198,83 @@ async def test_a_shop_that_nobody_works_for_is_refused_soon(tmp_path: Path, monk
                 await act
             assert (refused.value.slug, refused.value.retry_after_seconds) == ("overloaded", 1)
         assert await other.store.read(open_requests) == []
+
+
+async def falls_silent(holder: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the node had been killed some time ago, with its lease to last for a while."""
+
+    async def never() -> None:
+        pass
+
+    monkeypatch.setattr(holder.supervisor._membership, "_beat", never)
+    monkeypatch.setattr(holder.supervisor, "worker", lambda _shop: None)
+    monkeypatch.setattr(requests, "_BEGUN_SECONDS", 0.0)
+    monkeypatch.setattr(requests, "_APPLIED_SECONDS", 0.0)
+
+    def unit(tx: Transaction) -> None:
+        now = tx.dialect.now_ms
+        ends = f"{now} + {LEFT_SECONDS * 1000}"
+        of = (holder.name,)
+        tx.execute(f"UPDATE nodes SET seen_at = {now} - 209000, expires_at = {ends} WHERE name = ?", of)  # noqa: S608
+        tx.execute(f"UPDATE shops SET lease_expires_at = {ends} WHERE lease_holder = ?", of)  # noqa: S608
+
+    await holder.store.write(unit)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda node: node.commands.sync(SHOP),
+        lambda node: node.commands.sync(SHOP, 0.0),
+        lambda node: node.commands.sync(SHOP, 30.0),
+        lambda node: node.commands.refresh(SHOP, "1"),
+        lambda node: node.submit(SHOP, "1", "accepted"),
+        lambda node: node.commands.preview(SHOP, "1", wanted("accepted")),
+    ],
+    ids=["sync", "sync_and_hardly_wait", "sync_and_wait", "refresh", "submit", "preview"],
+)
+async def test_what_is_asked_of_a_node_that_is_silent_is_refused_until_another_one_has_the_shop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Node], Awaitable[object]]
+) -> None:
+    async with floor(tmp_path) as (_, _, holder, other):
+        await falls_silent(holder, monkeypatch)
+        with anyio.fail_after(30), pytest.raises(Refused) as refused:
+            await act(other)
+        assert refused.value.slug == "overloaded"
+        assert f"node {holder.name}, which works for shop {SHOP}, does not answer" in refused.value.detail
+        assert "last seen 2" in refused.value.detail
+        seconds = refused.value.retry_after_seconds
+        assert seconds is not None
+        assert LEFT_SECONDS - 60 < seconds <= LEFT_SECONDS
+        assert f"another node has the shop in {seconds} s" in refused.value.detail
+        assert await other.store.read(open_requests) == [], "nobody does later what was refused"
+
+
+@pytest.mark.parametrize("what", ["pause", "resume"])
+async def test_what_a_silent_node_has_not_confirmed_counts_and_the_answer_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    async with floor(tmp_path) as (_, shop, holder, other):
+        if what == "resume":
+            await holder.commands.pause(shop, None)
+        await falls_silent(holder, monkeypatch)
+        with pytest.raises(Refused, match=f"the {what} of shop {shop} is kept and counts") as refused:
+            await (other.commands.pause(shop, None) if what == "pause" else other.commands.resume(shop))
+        assert (refused.value.slug, refused.value.extra) == ("overloaded", {"kept": True})
+        assert f"node {holder.name}" in refused.value.detail
+        row = await other.store.read(lambda tx: get_shop(tx, shop))
+        assert row is not None
+        assert (row.paused_by == "person") is (what == "pause")
+
+
+async def test_a_sync_that_nobody_waits_for_begins_before_it_is_said_to(tmp_path: Path) -> None:
+    async with floor(tmp_path) as (sandbox, shop, holder, other):
+        with anyio.fail_after(30):
+            await holder.commands.sync(shop, 30)
+            new = sandbox.selldone.panel.add()
+            assert await other.commands.sync(shop) is None
+            assert await other.store.read(open_requests) == [], "a holder has it"
+            await holder.committed.until(lambda: known(holder), lambda found: new in found)
 
 
 async def test_a_shop_that_is_handed_over_is_asked_by_whoever_gets_it(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, cast
 
 import anyio
@@ -23,13 +24,13 @@ from anyio.abc import TaskGroup
 from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.problems import REFUSAL_TITLES, Help
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.commands.holder import LocalHolder, nobody
+from orchestrator.operations.commands.holder import LocalHolder
+from orchestrator.operations.commands.silence import holding, unanswered, unconfirmed
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.machine import OrderState
 from storage.errors import StoreError, store_errors
-from storage.leases import lease_of
 from storage.orders import get_order
 from storage.records import Json, Order
 from storage.requests import (
@@ -86,6 +87,11 @@ class _Waiting:
         self.request: Request | None = None
         self.looked = anyio.Event()
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a holder has begun with it."""
+        return self.request is not None and self.request.epoch is not None
+
 
 class Requests:
     """Asks the holders of other nodes, and carries out what they ask of ours. `run` lasts until it is cancelled, where
@@ -108,9 +114,11 @@ class Requests:
         *,
         first: Callable[[Transaction], object] = _nothing,
         seconds: float = _LONGEST_SECONDS,
+        goes_on: bool = False,
     ) -> Json:
         """What the holder of a shop answers within so many seconds. `first` is done in the transaction that asks: where
-        it answers False nothing is asked, and the answer is None. Whoever is cancelled has asked all the same.
+        it answers False nothing is asked, and the answer is None. `goes_on`: None, too, is answered when that time is
+        over and the holder has begun. Whoever is cancelled has asked all the same.
 
         Raises Refused, StoreError.
         """
@@ -120,11 +128,13 @@ class Requests:
         try:
             if not await self._add(request, first):
                 return None
-            answer = await self._answer(waiting, seconds)
-            if answer is None:
-                end = leave_request if kind in _APPLIED else forget_request
-                raise nobody(shop)
-            return _answered(answer)
+            answer = await self._answer(waiting, seconds, _BEGUN_SECONDS if goes_on else min(seconds, _BEGUN_SECONDS))
+            if answer is not None:
+                return _answered(answer)
+            if goes_on and waiting.is_begun:
+                return None
+            end = leave_request if kind in _APPLIED else forget_request
+            raise unanswered(shop, await self._store.read(partial(holding, shop=shop)))
         finally:
             del self._waiting[request.id]
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS), suppress(StoreError):
@@ -152,16 +162,15 @@ class Requests:
         await self._store.notify(_ASKED, request.shop)
         return True
 
-    async def _answer(self, waiting: _Waiting, seconds: float) -> str | None:
-        """The answer; None where nobody began soon, or it took too long."""
+    async def _answer(self, waiting: _Waiting, seconds: float, begun_seconds: float) -> str | None:
+        """The answer; None where nobody began in time, or it took too long."""
         began = self._clock.monotonic()
         while True:
             looked = waiting.looked = anyio.Event()
             now = waiting.request
             if now is not None and now.answer is not None:
                 return now.answer
-            is_begun = now is not None and now.epoch is not None
-            left = (seconds if is_begun else min(seconds, _BEGUN_SECONDS)) - (self._clock.monotonic() - began)
+            left = (seconds if waiting.is_begun else begun_seconds) - (self._clock.monotonic() - began)
             if left <= 0:
                 return None
             with anyio.move_on_after(min(left, POLL_SECONDS)):
@@ -287,13 +296,14 @@ class RemoteHolder:
     async def sync(self, wait_seconds: float | None) -> SyncReport | None:
         """As `Holder.sync`."""
         if wait_seconds is None:
-            await self.requests.leave(self.shop, Kind.SYNC_SOON)
+            await self.requests.ask(self.shop, Kind.SYNC_SOON)
             return None
-        with anyio.move_on_after(wait_seconds):
-            said = cast("dict[str, int]", await self.requests.ask(self.shop, Kind.SYNC, seconds=math.inf))
-            # The holder may be of another version, whose report says more.
-            return SyncReport(**{each.name: said[each.name] for each in fields(SyncReport) if each.name in said})
-        return None
+        said = await self.requests.ask(self.shop, Kind.SYNC, seconds=wait_seconds, goes_on=True)
+        if said is None:
+            return None
+        # The holder may be of another version, whose report says more.
+        report = cast("dict[str, int]", said)
+        return SyncReport(**{each.name: report[each.name] for each in fields(SyncReport) if each.name in report})
 
     async def refresh_soon(self, order: str) -> None:
         """As `Holder.refresh_soon`."""
@@ -313,11 +323,10 @@ class RemoteHolder:
         try:
             await self.requests.ask(self.shop, kind, first=unit, seconds=_APPLIED_SECONDS)
         except Refused as refusal:
-            lease = await self.store.read(lambda tx: lease_of(tx, self.shop))
-            if lease is None or lease.is_over:
+            found = await self.store.read(partial(holding, shop=self.shop))
+            if found.is_free:
                 return
-            detail = f"shop {self.shop}: it is written down, but the node that works for it has not confirmed it yet"
-            raise Refused("overloaded", f"{detail}; try again to see whether it holds") from refusal
+            raise unconfirmed(self.shop, kind.value, found) from refusal
 
 
 def _begun(tx: Transaction, worker: ShopWorker, request: Request) -> bool:
