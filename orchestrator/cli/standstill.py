@@ -94,6 +94,13 @@ def of_shop(shop: Mapping[str, Any]) -> Standstill | None:
     return _of_wait(shop.get("wait"), str(shop["name"]), "ID")
 
 
+def no_orders(shop: Mapping[str, Any]) -> str:
+    """Why no order of a shop is known, though none was counted as history: most lists show open orders alone."""
+    if not shop.get("configured", True):
+        return ""
+    return "none open; those from before are history" if shop.get("last_sync_at") else "not synced yet"
+
+
 def access_remedy(shop: str) -> str:
     """What helps a shop whose credentials its platform does not accept."""
     return _BY_REASON["access_denied"][1].format(shop=shlex.quote(shop))

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
 from orchestrator.cli.pages import Json, problem_cell
-from orchestrator.cli.standstill import access_remedy
+from orchestrator.cli.standstill import access_remedy, no_orders
 from orchestrator.operations.remedies import remedy
 
 _CIRCUIT_REMEDY = "`fulfilld doctor` asks the platform, `fulfilld resume {shop}` tries at once"
@@ -231,7 +231,8 @@ def _count(number: int, name: str) -> Cell:
 def _by_state(shop: Json) -> str:
     texts = [f"{state} {number}" for state, number in shop["by_state"].items() if number]
     texts += [f"{left_out} left out as history"] if (left_out := shop.get("skipped")) else []
-    return ", ".join([*texts, *([f"{aside} cannot be read"] if (aside := shop.get("rejected")) else [])])
+    texts += [f"{aside} cannot be read"] if (aside := shop.get("rejected")) else []
+    return ", ".join(texts) or no_orders(shop)
 
 
 def _waiting(shop: Json) -> str:

@@ -29,8 +29,11 @@ class Cluster:
         holder = self.holders.get(facts.name)
         if holder is None:
             return replace(facts, holder=None)
-        said = self.nodes[holder].facts.get(facts.name)
-        return replace(facts if said is None else as_described(facts, said), holder=holder)
+        node = self.nodes[holder]
+        said = node.facts.get(facts.name)
+        if said is None:  # it has the shop only since
+            return replace(facts, holder=holder)
+        return replace(as_described(facts, said), holder=holder, as_of=node.seen_at)
 
     def views(self, name: str, shops: Iterable[ShopFacts], now_ms: int, *, is_draining: bool) -> list[documents.Node]:
         """Every node. `name`: this one's; `shops`: as completed."""

@@ -50,7 +50,8 @@ class ShopFacts:
     """A configured shop as the outside may see it. `is_leased`: this node works for it.
     `holder`: the node that does, None while there is none. `webhooks`: None where they are
     not checked. `next_sync_at`: when the next sync begins, Unix milliseconds; None while one runs, and where none will.
-    `import_since`: as the config says, Unix milliseconds. `identity`: which shop of its platform it is, in words."""
+    `import_since`: as the config says, Unix milliseconds. `identity`: which shop of its platform it is, in words.
+    `as_of`: when another node said what it alone knows, Unix milliseconds; None where that is this node."""
 
     name: str
     platform: str
@@ -64,6 +65,7 @@ class ShopFacts:
     import_since: int | None = None
     identity: str = ""
     holder: str | None = None
+    as_of: int | None = None
 
 
 class ShopsFacts(Mapping[str, ShopFacts]):

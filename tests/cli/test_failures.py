@@ -91,3 +91,16 @@ def test_a_shop_that_waits_for_a_person_is_not_said_to_be_worth_asking_later(dae
 
     daemon.answers[RETRY] = paused
     assert fulfilld("retry", "acme", "1").stderr == "fulfilld: No: paused; resume it\n"
+
+
+def test_what_is_kept_but_not_confirmed_is_not_said_to_be_refused(daemon: FakeDaemon, fulfilld: Run) -> None:
+    async def kept(_request: web.Request) -> web.Response:
+        problem = {"type": "overloaded", "title": "No", "detail": "the pause is kept and counts", "kept": True}
+        return web.json_response(problem, status=503, headers={"Retry-After": "8"})
+
+    daemon.answers["POST", "/v1/shops/acme/pause"] = kept
+    shown = fulfilld("pause", "acme")
+    assert (shown.exit_code, shown.stderr) == (
+        1,
+        "fulfilld: the pause is kept and counts - again in 8 s at the earliest\n",
+    )

@@ -118,6 +118,34 @@ def test_status_has_a_table_of_nodes_where_there_are_several(daemon: FakeDaemon,
     assert ["n2:78:0c1d", "0.4.0", "0", "03:04:05Z", "hands", "over"] in lines
 
 
+NO_ORDERS = [
+    ({"last_sync_at": None}, "not synced yet"),
+    ({}, "none open; those from before are history"),
+    ({"skipped": 30}, "30 left out as history"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), NO_ORDERS)
+def test_a_shop_without_orders_says_why(
+    daemon: FakeDaemon, fulfilld: Run, changes: dict[str, Any], words: str
+) -> None:
+    dump = a_status()
+    dump["shops"][0] |= {"by_state": {}, "queued": 0, "waiting": 0, "blocked": 0, **changes}
+    daemon.answers["GET", "/v1/status"] = dump
+    assert f"  {words}\n" in fulfilld("status").stdout
+    daemon.answers["GET", "/v1/orders"] = {"orders": [], "next": None}
+    daemon.answers["GET", "/v1/shops"] = {"shops": dump["shops"]}
+    shown = fulfilld("orders", "--shop", "acme")
+    assert shown.stdout.split() == ["SHOP", "ORDER", "REFERENCE", "STATE", "SITUATION", "TARGET", "UPDATED"]
+    assert shown.stderr == f"no orders (acme: {words}); `fulfilld refresh SHOP ID` imports one\n"
+
+
+def test_orders_that_a_filter_does_not_find_are_no_matter_of_the_shop(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/orders"] = {"orders": [], "next": None}
+    assert fulfilld("orders", "--situation", "blocked").stderr == "no such orders\n"
+    assert fulfilld("orders", "--situation", "blocked", "--json").stderr == ""
+
+
 @pytest.mark.parametrize(
     ("by", "reason", "sentence"),
     [

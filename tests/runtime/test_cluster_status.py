@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from orchestrator import __version__
+from orchestrator.clock import rfc3339
 from orchestrator.operations.cluster import read_cluster
 from orchestrator.operations.status import NodeNow, read_counts, status_dump
 from orchestrator.operations.views.shops import shop_view
@@ -56,6 +57,8 @@ async def test_each_node_shows_what_all_hold(tmp_path: Path) -> None:
         assert not there.is_leased
         assert there.holder == here.holder
         assert shop_view(there, None, 0)["next_sync_at"] == shop_view(here, None, 0)["next_sync_at"]
+        assert shop_view(here, None, 0)["as_of"] is None
+        assert shop_view(there, None, 0)["as_of"] == rfc3339(cluster.nodes[str(there.holder)].seen_at)
         assert there.rate_limit.available is not None
         await store.write(lambda tx: tx.execute("UPDATE nodes SET version = '0.3.0' WHERE name = 'b'"))
         versions = {node["name"]: node["version"] for node in (await status(cast("Store", store), first, "a"))["nodes"]}

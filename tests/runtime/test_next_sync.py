@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import anyio
 import pytest
 
-from orchestrator.clock import Chance, Clock
+from orchestrator.clock import Chance, Clock, rfc3339
 from orchestrator.operations.views.shops import shop_view
 from orchestrator.runtime import sync_schedule
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.sync import ShopSync
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from storage.shops import get_shop
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 
 NOW = 1_700_000_000_000
@@ -93,3 +95,18 @@ async def test_without_polls_there_is_no_next_one(tmp_path: Path) -> None:
         async with working_on(sandbox, config, tmp_path) as floor:
             await floor.commands.sync("acme", 30)
             assert next_sync(floor) is None
+
+
+async def test_a_next_sync_that_another_node_announced_is_not_shown_once_it_has_ended(tmp_path: Path) -> None:
+    """The row is as of now, and what the shop's node said as of its last heartbeat."""
+    async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path) as floor:
+        await floor.commands.sync("acme", 30)
+        row = await floor.store.read(lambda tx: get_shop(tx, "acme"))
+        assert row is not None
+        assert row.last_sync_at is not None
+        facts = replace(floor.supervisor.shops()["acme"], as_of=row.last_sync_at - 3000)
+        late = replace(facts, next_sync_at=row.last_sync_at - 2000)
+        assert shop_view(late, row, NOW)["next_sync_at"] is None
+        due = replace(facts, next_sync_at=row.last_sync_at + 2000)
+        assert shop_view(due, row, NOW)["next_sync_at"] == rfc3339(row.last_sync_at + 2000)
+        assert shop_view(due, row, NOW)["as_of"] == rfc3339(row.last_sync_at - 3000)

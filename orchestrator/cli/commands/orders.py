@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +27,9 @@ from orchestrator.cli.commands.options import (
     order_path,
     print_json,
 )
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import Client
 
 _PAGE = 1000
 
@@ -73,10 +76,31 @@ def orders(
         print_json(answer)
     elif as_json:
         sys.stdout.write(exact_json({"orders": found, "next": after}) + "\n")
-    elif found or not is_terminal():
-        show(orders_page(found))
     else:
-        sys.stdout.write("no such orders\n")
+        if found or not is_terminal():
+            show(orders_page(found))
+        if not found:
+            is_narrowed = any((state, situation, problem, step, cause))
+            # beside the table, which programs read
+            sys.stderr.write(f"{'no such orders' if is_narrowed else _why_none(client, shop)}\n")
+
+
+def _why_none(client: Client, shop: str | None) -> str:
+    """Why there is no order at all, of a shop or of any."""
+    from orchestrator.cli.failures import Failure
+    from orchestrator.cli.status_page import few
+    from orchestrator.cli.standstill import no_orders
+
+    try:
+        shops = [each for each in client.get("/v1/shops").json()["shops"] if shop in (None, each["name"])]
+    except Failure:  # it was for information only
+        return "no orders"
+    whys: dict[str, list[str]] = {}
+    for each in shops:
+        history = each.get("skipped")
+        whys.setdefault(f"{history} left out as history" if history else no_orders(each), []).append(each["name"])
+    said = "; ".join(f"{few(names)}: {why}" for why, names in whys.items() if why)
+    return f"no orders ({said}); `fulfilld refresh SHOP ID` imports one" if said else "no orders"
 
 
 def order(

@@ -58,7 +58,17 @@ class Shop(TypedDict):
     circuit: Circuit
     last_sync_at: Instant | None
     last_sync_error: str | None
-    next_sync_at: Annotated[Instant | None, Field(description="When it is synced next; null while it is, or is not")]
+    next_sync_at: Annotated[
+        Instant | None,
+        Field(description="When it is synced next; null while it is, while it is not, and while that is not known"),
+    ]
+    as_of: Annotated[
+        Instant | None,
+        Field(
+            description="When the node that works for it said `next_sync_at`, `rate_limit` and `webhooks`; null: now,"
+            " or never"
+        ),
+    ]
     import_since: Annotated[Instant | None, Field(description="Orders made before are left out, by the config")]
     skipped: Annotated[int, Field(ge=0, description="How many orders are left out now as history, each counted once")]
     rejected: Annotated[int, Field(ge=0, description="How many payloads are set aside now because they cannot be read")]

@@ -25,13 +25,21 @@ def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> documents.Sho
         "circuit": shop.circuit if shop is not None else "closed",
         "last_sync_at": optional_rfc3339(shop.last_sync_at) if shop is not None else None,
         "last_sync_error": shop.last_sync_error if shop is not None else None,
-        "next_sync_at": optional_rfc3339(facts.next_sync_at),
+        "next_sync_at": optional_rfc3339(_next_sync(facts, shop)),
+        "as_of": optional_rfc3339(facts.as_of),
         "import_since": far_rfc3339(facts.import_since),
         "skipped": shop.skipped if shop is not None else 0,
         "rejected": shop.rejected if shop is not None else 0,
         "rate_limit": _rate_limit_view(facts.rate_limit),
         "webhooks": _webhooks_view(facts.webhooks),
     }
+
+
+def _next_sync(facts: ShopFacts, shop: Shop | None) -> int | None:
+    """None where the sync that was announced has ended meanwhile: the row is newer than what the worker's node said."""
+    last = None if shop is None else shop.last_sync_at
+    is_over = facts.next_sync_at is not None and last is not None and facts.next_sync_at <= last
+    return None if is_over else facts.next_sync_at
 
 
 def left_shop_view(shop: Shop) -> documents.Shop:
@@ -52,6 +60,7 @@ def left_shop_view(shop: Shop) -> documents.Shop:
         "last_sync_at": optional_rfc3339(shop.last_sync_at),
         "last_sync_error": shop.last_sync_error,
         "next_sync_at": None,
+        "as_of": None,
         "import_since": None,
         "skipped": shop.skipped,
         "rejected": shop.rejected,
