@@ -126,9 +126,7 @@ NO_ORDERS = [
 
 
 @pytest.mark.parametrize(("changes", "words"), NO_ORDERS)
-def test_a_shop_without_orders_says_why(
-    daemon: FakeDaemon, fulfilld: Run, changes: dict[str, Any], words: str
-) -> None:
+def test_a_shop_without_orders_says_why(daemon: FakeDaemon, fulfilld: Run, changes: dict[str, Any], words: str) -> None:
     dump = a_status()
     dump["shops"][0] |= {"by_state": {}, "queued": 0, "waiting": 0, "blocked": 0, **changes}
     daemon.answers["GET", "/v1/status"] = dump

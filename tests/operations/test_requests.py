@@ -133,7 +133,7 @@ async def test_a_pause_reaches_a_holder_that_did_not_answer_in_time(
     """The row says it at once, and nobody is answered that it holds; what is not carried out yet stays asked for."""
     monkeypatch.setattr(requests, "_APPLIED_SECONDS", 0.0)
     async with floor(tmp_path) as (_, shop, holder, other):
-        with pytest.raises(Refused, match="is kept and counts.*has not confirmed it yet") as refused:
+        with pytest.raises(Refused, match=r"is kept and counts.*has not confirmed it yet") as refused:
             await other.commands.pause(shop, None)
         assert refused.value.slug == "overloaded"
         row = await other.store.read(lambda tx: get_shop(tx, shop))
@@ -215,8 +215,8 @@ async def falls_silent(holder: Node, monkeypatch: pytest.MonkeyPatch) -> None:
         now = tx.dialect.now_ms
         ends = f"{now} + {LEFT_SECONDS * 1000}"
         of = (holder.name,)
-        tx.execute(f"UPDATE nodes SET seen_at = {now} - 209000, expires_at = {ends} WHERE name = ?", of)  # noqa: S608
-        tx.execute(f"UPDATE shops SET lease_expires_at = {ends} WHERE lease_holder = ?", of)  # noqa: S608
+        tx.execute(f"UPDATE nodes SET seen_at = {now} - 209000, expires_at = {ends} WHERE name = ?", of)
+        tx.execute(f"UPDATE shops SET lease_expires_at = {ends} WHERE lease_holder = ?", of)
 
     await holder.store.write(unit)
 

@@ -1,5 +1,5 @@
-"""What is answered where the node that works for a shop does not: who that is, for how long it has been silent, and when
-it helps to ask again."""
+"""What is answered where the node that works for a shop is silent: which it is, when it was last seen, and when asking
+again helps."""
 
 from __future__ import annotations
 
@@ -57,9 +57,10 @@ def holding(tx: Transaction, shop: str) -> Holding:
 def unanswered(shop: str, found: Holding) -> Refused:
     """The refusal of what nobody has done, and nobody will."""
     if found.lease is None or found.is_free:
-        detail = f"no node works for shop {shop} right now, and nothing was done; try again in a moment"
+        detail = f"no node works for shop {shop} right now, and nothing of this is kept; try again in a moment"
         return Refused("overloaded", detail, retry_after_seconds=RETRY_SECONDS)
-    detail = f"node {found.lease.holder}, which works for shop {shop}, does not answer ({found.seen}), so nothing was done"
+    node = f"node {found.lease.holder}, which works for shop {shop}"
+    detail = f"{node}, does not answer ({found.seen}), and nothing of this is kept"
     return Refused("overloaded", f"{detail}{found.end}", retry_after_seconds=found.retry_seconds or RETRY_SECONDS)
 
 
