@@ -16,6 +16,7 @@ from orchestrator.platforms.client import OrderSnapshot, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
+    NotSent,
     OutOfSequence,
     PlatformFailure,
     Rejected,
@@ -155,6 +156,9 @@ def apply_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: 
     draft.change(moved_at=ctx.now)
     step = order.intent.step
     match failure:
+        case NotSent():
+            intent = replace(order.intent, is_uncertain=True, is_unanswered=True) if failure.is_ambiguous else None
+            draft.change(intent=intent, next_attempt_at=None)
         case Transient():
             # an order that the platform holds up is read again too: the read shows until when
             is_uncertain = failure.is_ambiguous or failure.wait is not None
@@ -272,7 +276,7 @@ def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jit
         case NotFound() if not order.is_provisional or order.read_attempts + 1 >= ctx.policy.attempts:
             draft.change(intent=None)
             apply_gone(draft, ctx, failure.detail)
-        case AccessDenied():
+        case AccessDenied() | NotSent():
             return
         case _:
             attempts = order.read_attempts + (1 if counts else 0)

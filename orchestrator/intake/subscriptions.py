@@ -17,7 +17,7 @@ import structlog
 from orchestrator.backoff import Growing, equal_jitter
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import ShopConfig, WebhookSettings
-from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected
+from orchestrator.platforms.failures import AccessDenied, NotSent, PlatformFailure, Rejected
 from orchestrator.platforms.subscriptions import PushingClient, Subscription
 from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.reports import WebhookHealth
@@ -80,6 +80,8 @@ async def inspect(client: PushingClient, address: str | None, secret: str | None
             elif not await client.subscribe(topic, place, secret):
                 continue  # sent already, under another spelling of the address
             made.append(topic)
+        except NotSent:
+            raise
         except (Rejected, AccessDenied) as failure:
             missing[topic] = failure.detail
         except PlatformFailure as failure:

@@ -17,6 +17,8 @@ def why_closed(admission: Admission, shop: Shop | None) -> str:
         return "the daemon is shutting down"
     if admission.is_paused:
         return _why_paused(shop)
+    if admission.is_unsure:
+        return "whether its lease is still this daemon's shows in a moment"
     reason = admission.reason()
     if reason is None:
         return "its platform is being tried again with one call"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected, Transient
+from orchestrator.platforms.failures import AccessDenied, NotSent, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.json_text import read_object
 
@@ -56,7 +56,7 @@ async def about_order(
 async def _meant(words: str, ask_list: Callable[[], Awaitable[object]], *, is_effect: bool) -> PlatformFailure:
     try:
         await ask_list()
-    except AccessDenied as failure:
+    except (AccessDenied, NotSent) as failure:
         return failure
     except PlatformFailure as failure:
         return Transient(words, retry_after_seconds=getattr(failure, "retry_after_seconds", None))

@@ -19,6 +19,10 @@ class PlatformFailure(Exception):
         self.detail = storable(detail)
         super().__init__(self.detail)
 
+    def after_effect(self) -> Transient:
+        """What this failure of a later call means for a step whose first one took effect: the order has to be read."""
+        return Transient(self.detail, is_ambiguous=True)
+
 
 class Transient(PlatformFailure):
     """Trying again can help: network, 5xx, 429.
@@ -46,6 +50,22 @@ class Transient(PlatformFailure):
         self.retry_after_seconds = retry_after_seconds
         self.wait = wait
         self.is_refused_read = is_refused_read
+
+    def after_effect(self) -> Transient:
+        """As `PlatformFailure.after_effect`; the platform's wish to be left alone holds."""
+        return Transient(self.detail, is_ambiguous=True, retry_after_seconds=self.retry_after_seconds)
+
+
+class NotSent(Transient):
+    """The call did not leave, for another node may work for the shop by now. It says nothing of the platform or of the
+    order: it counts neither against the circuit nor as an attempt. `is_ambiguous`: a call before it, of the same step,
+    took effect."""
+
+    kind = "not_sent"
+
+    def after_effect(self) -> Transient:
+        """As `PlatformFailure.after_effect`."""
+        return NotSent(self.detail, is_ambiguous=True)
 
 
 class Garbled(Transient):

@@ -17,7 +17,7 @@ import anyio
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.allowance import Allowance
-from orchestrator.platforms.failures import Transient
+from orchestrator.platforms.failures import NotSent, Transient
 from orchestrator.platforms.points import Points, PointsLimit, ReportedPoints
 from orchestrator.platforms.window import Window, WindowLimit
 
@@ -68,10 +68,10 @@ class Meter:
         self._may_send = may_send
 
     def check_send(self) -> None:
-        """Raises Transient, not ambiguous, where no request may leave: another node may work for the shop by now, and
-        what is decided here on may be done there already."""
+        """Raises NotSent where no request may leave: another node may work for the shop by now, and what is decided
+        here on may be done there already."""
         if not self._may_send():
-            raise Transient("the shop's lease was not renewed in time, so the call was not sent")
+            raise NotSent("the shop's lease was not renewed in time, so the call was not sent")
 
     # -- permits: who is going to make a call ------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
+from orchestrator.platforms.failures import AccessDenied, NotSent, PlatformFailure, Transient
 from orchestrator.runtime.admission import Admission
 from orchestrator.runtime.shop_store import ShopStore
 from storage.events import append_event
@@ -39,6 +39,9 @@ async def report_failure(
 ) -> bool:
     """Reports a failed call to the admission; returns whether the failure costs its order an attempt."""
     match failure:
+        case NotSent():
+            admission.not_sent()
+            return False
         case Transient(retry_after_seconds=seconds) if seconds is not None:
             admission.throttled(seconds, failure.detail)
             return False

@@ -23,6 +23,7 @@ from orchestrator.platforms.meter import Meter
 from storage.records import Circuit, ShopWaitReason
 
 _NAP_SECONDS = 0.25
+_UNSURE_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Admission:
         self._failures = 0
         self._probing = False
         self._throttled_until = 0.0
+        self._unsure_until = 0.0
         self._open_until = 0.0
         self._detail: str | None = None
         self._line = anyio.Lock()
@@ -161,6 +163,13 @@ class Admission:
         self._detail = detail
         self._on_change()
 
+    def not_sent(self) -> None:
+        """A call did not leave, for another node may have the shop by now: none is admitted for a moment, after which
+        that is known or the next one says the same."""
+        self._probing = False
+        self._unsure_until = self._monotonic() + _UNSURE_SECONDS
+        self._on_change()
+
     def abandoned(self) -> None:
         """A call was not made or was cut off: its end means nothing for the circuit."""
         if self._probing:
@@ -171,7 +180,7 @@ class Admission:
         """A person resumed the shop: forget the circuit and what the platform asked for."""
         self._failures = 0
         self._probing = False
-        self._throttled_until = 0.0
+        self._throttled_until = self._unsure_until = 0.0
         self._detail = None
         self.meter.forget()
         self.circuit = "closed"
@@ -208,9 +217,14 @@ class Admission:
         """Whether a call may go out, rate aside."""
         if self.is_paused or self.is_draining or self._probing:
             return False
-        if self.circuit == "closed" and self._throttled_until == 0.0:  # the common case asks no clock
-            return True
+        if self.circuit == "closed" and self._throttled_until == self._unsure_until == 0.0:
+            return True  # the common case asks no clock
         return self.seconds_closed() <= 0
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether a call did not leave just now, for another node may have the shop."""
+        return self._unsure_until > self._monotonic()
 
     @property
     def is_contended(self) -> bool:
@@ -242,8 +256,8 @@ class Admission:
         return tokens if room is None else min(tokens, room)
 
     def seconds_closed(self) -> float:
-        """How long a Retry-After or an open circuit still keep calls from being admitted."""
-        until = self._throttled_until
+        """How long a Retry-After, an open circuit or a lease in doubt still keep calls from being admitted."""
+        until = max(self._throttled_until, self._unsure_until)
         if self.circuit == "open":
             until = max(until, self._open_until)
         return max(0.0, until - self._monotonic()) if until else 0.0

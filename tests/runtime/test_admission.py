@@ -64,6 +64,25 @@ def trip(admission: Admission, times: int = 3) -> None:
         assert admission.failed("503") is True
 
 
+@pytest.mark.parametrize("circuit", ["closed", "half_open"])
+def test_a_call_that_was_not_sent_holds_others_back_for_a_moment_and_is_no_failure(
+    watch: Stopwatch, circuit: str
+) -> None:
+    admission = admission_of(watch, failures=1)
+    if circuit == "half_open":
+        trip(admission, 1)
+        watch.now += 31
+    assert admission.try_acquire()
+    admission.not_sent()
+    assert (admission.circuit, admission.is_unsure) == (circuit, True)
+    assert admission.reason() is None, "nobody has to see it"
+    assert not admission.try_acquire()
+    assert 0 < admission.seconds_closed() < 1
+    watch.now += 1
+    assert admission.try_acquire()
+    assert not admission.is_unsure
+
+
 # -- rate --------------------------------------------------------------------------------------------------------------
 
 

@@ -288,9 +288,8 @@ class CloudsuiteClient(RestClient):
         try:
             snapshot = await self.read(order_id)
         except PlatformFailure as failure:
-            raise Transient(
-                f"nothing was answered to the write, and then: {failure.detail}", is_ambiguous=True
-            ) from None
+            failure.detail = f"nothing was answered to the write, and then: {failure.detail}"
+            raise failure.after_effect() from None
         return read_object(snapshot.payload) or {}
 
     async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json] | None:

@@ -178,8 +178,7 @@ class SelldoneClient(RestClient):
         try:
             snapshot = await self._first(order_id)
         except Transient as failure:
-            seconds = failure.retry_after_seconds
-            raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
+            raise failure.after_effect() from None
         if snapshot.facts.get("status") != "Canceled":
             raise Transient("the order was rejected and is not cancelled yet", is_ambiguous=True)
         return StepAnswer(snapshot.state, snapshot.facts)

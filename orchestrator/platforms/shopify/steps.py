@@ -18,6 +18,7 @@ from orchestrator.platforms.client import OrderSnapshot, StepAnswer, Throttle
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
+    NotSent,
     OutOfSequence,
     PlatformFailure,
     Rejected,
@@ -174,6 +175,8 @@ class ShopifySteps:
             await self.throttle()
             try:
                 snapshot = await self.read(order_id)
+            except NotSent:
+                raise  # what it would have shown, the next attempt sees
             except PlatformFailure:
                 raise refusal from None
             if open_orders(snapshot.facts) == open_orders(now.facts):
@@ -208,8 +211,7 @@ class ShopifySteps:
                 await self.door.mutate("update_tracking", "fulfillmentTrackingInfoUpdate", variables)
             except Transient as failure:
                 if has_announced and not failure.is_ambiguous:
-                    seconds = failure.retry_after_seconds
-                    raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
+                    raise failure.after_effect() from None
                 raise
             has_announced = True
         return StepAnswer(now.state, _plain(now.facts))
@@ -279,8 +281,7 @@ class ShopifySteps:
             await self._job_done(job)
             snapshot = await (self._once_read(order_id) if is_ours else self._once_cancelled(order_id))
         except (Transient, Unreadable) as failure:  # Shopify took the cancellation, whatever went wrong since
-            seconds = getattr(failure, "retry_after_seconds", None)
-            raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
+            raise failure.after_effect() from None
         if snapshot.state != "CANCELLED":
             raise Rejected(await self._why_not_cancelled(result))
         return StepAnswer("CANCELLED", snapshot.facts)

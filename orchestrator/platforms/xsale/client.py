@@ -245,11 +245,8 @@ class XsaleClient(RestClient):
             snapshot = await self.read(order_id)
         except (AccessDenied, NotFound):
             return  # the change was confirmed; what the read ran into, the next call will too
-        except Transient as failure:
-            after = failure.retry_after_seconds
-            raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=after) from None
-        except Unreadable as failure:
-            raise Transient(failure.detail, is_ambiguous=True) from None
+        except (Transient, Unreadable) as failure:
+            raise failure.after_effect() from None
         if snapshot.state != to:
             raise OutOfSequence(f"HTTP {answer.status} was answered to {to}, but the order is in {snapshot.state}")
 
