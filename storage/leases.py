@@ -116,29 +116,42 @@ def renew_all(tx: Transaction, holder: str, term_ms: int, table: Table = "shops"
 
 def release(tx: Transaction, name: str, epoch: int, table: Table = "shops") -> None:
     """Gives a shop or duty up; nothing happens when somebody else has it already."""
-    tx.execute(
+    given = tx.execute(
         f"UPDATE {table} SET lease_holder = NULL, lease_expires_at = NULL WHERE name = ? AND lease_epoch = ?",  # noqa: S608
         (name, epoch),
     )
+    if given and table == "shops":
+        _note_released(tx, name, epoch)
 
 
 def give_back(tx: Transaction, epochs: Mapping[str, int], table: Table = "shops") -> None:
     """As `release`, of several. It waits for nobody: left out is one whose row another transaction has right now."""
     for name, epoch in sorted(epochs.items()):
-        tx.execute(
+        given = tx.execute(
             f"UPDATE {table} SET lease_holder = NULL, lease_expires_at = NULL WHERE name IN"  # noqa: S608
             f" (SELECT name FROM {table} WHERE name = ? AND lease_epoch = ?{tx.dialect.row_take})",
             (name, epoch),
         )
+        if given and table == "shops":
+            _note_released(tx, name, epoch)
 
 
 def give_up_shops(tx: Transaction, holder: str) -> None:
     """Releases every shop of a node that works for none any more; it waits for nobody, as `give_back`."""
-    tx.execute(
+    given = tx.query(
         "UPDATE shops SET lease_holder = NULL, lease_expires_at = NULL WHERE name IN"  # noqa: S608
-        f" (SELECT name FROM shops WHERE lease_holder = ? ORDER BY name{tx.dialect.row_take})",
+        f" (SELECT name FROM shops WHERE lease_holder = ? ORDER BY name{tx.dialect.row_take})"
+        " RETURNING name, lease_epoch",
         (holder,),
     )
+    for name, epoch in sorted(given):
+        _note_released(tx, name, epoch)
+
+
+def _note_released(tx: Transaction, shop: str, epoch: int) -> None:
+    """Keeps when a shop was released that was taken under this epoch, for people (takeovers.py)."""
+    sql = f"UPDATE takeovers SET released_at = {tx.dialect.now_ms} WHERE shop = ? AND epoch = ?"  # noqa: S608
+    tx.execute(sql, (shop, epoch))
 
 
 def depose(tx: Transaction, name: str, table: Table) -> None:

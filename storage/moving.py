@@ -33,6 +33,8 @@ _NOT_MOVED: Final = {
     "kept_tokens",
     "duties",
     "sessions",
+    "takeovers",
+    "gone_nodes",
 }
 _OF_A_DAEMON: Final = ("orders", "events", "shops", "targets")
 

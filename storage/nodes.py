@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from storage.errors import StoreError
+from storage.gone_nodes import note_gone
 from storage.leases import LONGEST_TERM_MS, give_up_shops
 from storage.migrations import newest_schema, refuse_newer
 from storage.records import Json
@@ -41,6 +42,7 @@ _SILENT: Final = 0.4
 """The part of its term that a node that lives is never silent for: from one heartbeat to the next, and some time for it
 to be written."""
 
+_OF_GONE: Final = "name, version, seen_at, facts, is_mover"
 _SAID: Final = ("seen_at", "expires_at", "is_draining", "shops", "facts", "duties")
 
 
@@ -109,10 +111,10 @@ def join(tx: Transaction, name: str, presence: Presence, term_ms: int, *, is_mov
     )
 
 
-def beat(tx: Transaction, name: str, presence: Presence, term_ms: int) -> None:
-    """A daemon that joined lives, for `term_ms` unless it says so again, and rows of dead ones go. One that was taken
-    for dead meanwhile joins anew. Whose row a clock wrote that has been set back since counts for one term more.
-    Raises StoreMoving, NewerStore."""
+def beat(tx: Transaction, name: str, presence: Presence, term_ms: int) -> list[str]:
+    """A daemon that joined lives, for `term_ms` unless it says so again, and rows of dead ones go; answers their names.
+    One that was taken for dead meanwhile joins anew. Whose row a clock wrote that has been set back since counts for
+    one term more. Raises StoreMoving, NewerStore."""
     now = tx.dialect.now_ms
     tx.execute(
         f"UPDATE nodes SET expires_at = {now} + ? WHERE name IN"  # noqa: S608
@@ -133,16 +135,33 @@ def beat(tx: Transaction, name: str, presence: Presence, term_ms: int) -> None:
     )
     if not known:
         join(tx, name, presence, term_ms)
-    tx.execute(
+    dead = tx.query(
         "DELETE FROM nodes WHERE name IN"  # noqa: S608
         f" (SELECT name FROM nodes WHERE expires_at <= {now} ORDER BY name{tx.dialect.row_take})"
+        f" RETURNING {_OF_GONE}"
     )
+    return _note_gone(tx, dead, is_lost=True)
 
 
 def leave(tx: Transaction, name: str) -> None:
     """The node is gone, and works for no shop any more."""
     give_up_shops(tx, name)
-    tx.execute("DELETE FROM nodes WHERE name = ?", (name,))
+    left = tx.query(f"DELETE FROM nodes WHERE name = ? RETURNING {_OF_GONE}", (name,))  # noqa: S608
+    _note_gone(tx, left, is_lost=False)
+
+
+def _note_gone(tx: Transaction, rows: Sequence[Row], *, is_lost: bool) -> list[str]:
+    """Keeps that the daemons of these rows are gone; answers their names."""
+    daemons = sorted(
+        (name, version, seen_at, facts) for name, version, seen_at, facts, is_mover in rows if not is_mover
+    )
+    for name, version, seen_at, facts in daemons:
+        try:
+            shops = list(load_json(facts))
+        except (TypeError, ValueError):  # as in `_node`
+            shops = []
+        note_gone(tx, name, version, seen_at, shops, is_lost=is_lost)
+    return [name for name, *_ in daemons]
 
 
 def live_nodes(tx: Transaction) -> list[Node]:

@@ -20,13 +20,14 @@ from typing import Final, TypeVar
 import anyio
 import structlog
 
-from orchestrator.clock import Clock, rfc3339
+from orchestrator.clock import Clock, optional_rfc3339, rfc3339
 from orchestrator.decisions.leasing import Member, spread
 from orchestrator.runtime.membership import Membership
 from storage.errors import StaleLease
 from storage.leases import Lease, Table, acquire, acquire_duty, give_back, lease_of, list_leases, release, renew_all
 from storage.nodes import Node
 from storage.store import Store
+from storage.takeovers import Takeover, note_takeover
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
@@ -41,13 +42,14 @@ _AFTER_END_SECONDS: Final = 0.02  # beyond the end of a lease, so that it is ove
 
 class Hold:
     """A lease that this node has. `before`: who had the shop when it was acquired, None for nobody; `moved` is set once
-    the shop is to be handed over."""
+    the shop is to be handed over, and `to` is then the node that is to have it."""
 
     def __init__(self, name: str, epoch: int, before: str | None, good_until: float | None) -> None:
         self.name, self.epoch, self.before = name, epoch, before
         self.good_until = good_until
         """By the monotonic clock; None: it has no end."""
         self.moved, self.lost = anyio.Event(), anyio.Event()
+        self.to: str | None = None
 
 
 class Leases:
@@ -102,10 +104,14 @@ class Leases:
     async def _acquire(self, name: str, take: Callable[[Transaction], tuple[int, T] | None]) -> tuple[Hold, T] | None:
         began = self._clock.monotonic()
 
-        def unit(tx: Transaction) -> tuple[tuple[int, T], str | None] | None:
+        def unit(tx: Transaction) -> tuple[tuple[int, T], str | None, Takeover | None] | None:
             was = lease_of(tx, name, self._table)
             taken = take(tx)
-            return None if taken is None else (taken, None if was is None else was.holder)
+            if taken is None:
+                return None
+            is_shared = self._table == "shops" and not self._store.is_exclusive
+            takeover = note_takeover(tx, name, was, self._node, taken[0]) if is_shared else None
+            return taken, None if was is None else was.holder, takeover
 
         self._acquiring.add(name)
         try:
@@ -116,9 +122,11 @@ class Leases:
         if found is None:
             self._membership.beat_in(_AGAIN_SECONDS)
             return None
-        (epoch, done), before = found
+        (epoch, done), before, takeover = found
         good_until = None if self._store.is_exclusive else began + self._term_ms / 1000
         hold = self._held[name] = Hold(name, epoch, None if before == self._node else before, good_until)
+        if takeover is not None:
+            _log_takeover(takeover)
         return hold, done
 
     async def log_wait(self, name: str) -> None:
@@ -204,6 +212,7 @@ class Leases:
         plan = spread(members, holders)
         ours = {shop for shop, node in plan.items() if node == self._node}
         for shop in self._held.keys() & plan.keys() - ours:
+            self._held[shop].to = plan[shop]
             self._held[shop].moved.set()
         self._meant = {shop for shop in ours - self._held.keys() if holders[shop] in (None, self._node)}
         self._look_again()
@@ -227,3 +236,17 @@ class Leases:
         if is_held:
             del self._held[hold.name]
         return is_held
+
+
+def _log_takeover(takeover: Takeover) -> None:
+    """Logs that this node has a shop that it did not have before: from whom, why, and since when nobody had it."""
+    level = log.warning if takeover.why == "lease_ended" else log.info
+    level(
+        "shop.taken_over",
+        shop=takeover.shop,
+        node=takeover.holder,
+        why=takeover.why,
+        epoch=takeover.epoch,
+        since=optional_rfc3339(takeover.idle_since),
+        **{"from": takeover.before},
+    )

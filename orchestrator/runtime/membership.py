@@ -7,16 +7,17 @@ On a store that only one node can open there is nobody to notify, and nothing of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
 import anyio
 import structlog
 
-from orchestrator.clock import Clock
+from orchestrator.clock import Clock, rfc3339
 from orchestrator.runtime.wakeups import Wakeup
 from storage.errors import NewerStore, StoreError
+from storage.gone_nodes import GoneNode, gone_nodes
 from storage.nodes import Node, Presence, beat, join, leave, live_nodes
 from storage.store import Store
 from storage.transaction import Transaction
@@ -129,6 +130,21 @@ class Membership:
                 await self._store.write(lambda tx: leave(tx, self.name))
                 await self.notify()
 
+    def _log_changes(self, nodes: Sequence[Node], gone: Sequence[GoneNode]) -> None:
+        """Logs who has joined and who is gone since the last heartbeat. `gone`: what is known of the latter, and of
+        those that were gone before this node knew of them."""
+        known = {each.name: each for each in self.nodes if not each.is_mover}
+        for node in nodes:
+            if known and node.name not in known and not node.is_mover:
+                log.info("node.joined", node=node.name, version=node.version)
+        found = {each.name: each for each in gone}
+        for name in sorted({*known, *found} - {each.name for each in nodes}):
+            if (of := found.get(name)) is None:  # a node of an older version keeps nothing of it
+                log.info("node.gone", node=name, why="unknown", seen_at=rfc3339(known[name].seen_at))
+                continue
+            level, why = (log.warning, "heartbeats_ended") if of.is_lost else (log.info, "left")
+            level("node.gone", node=name, why=why, seen_at=rfc3339(of.seen_at), shops=of.shops)
+
     def _log_crash(self, error: Exception) -> None:
         log.error("node.heartbeat_failed", node=self.name, detail=str(error), exc_info=error)
         self.beat_in(_AGAIN_SECONDS)
@@ -147,15 +163,18 @@ class Membership:
 
     async def _beat(self) -> None:
         """Raises StoreError."""
-        began, presence = self._clock.monotonic(), self._describe()
+        began, presence, known = self._clock.monotonic(), self._describe(), self.nodes
         self._has_joined = True
 
-        def unit(tx: Transaction) -> tuple[list[Node], list[Callable[[float], object]]]:
-            beat(tx, self.name, presence, self.term_ms)
+        def unit(tx: Transaction) -> tuple[list[Node], list[GoneNode], list[Callable[[float], object]]]:
+            dead = beat(tx, self.name, presence, self.term_ms)
             nodes = live_nodes(tx)
-            return nodes, [each.renew(tx, nodes) for each in self._renewed]
+            gone = {*dead, *(each.name for each in known)} - {each.name for each in nodes}
+            found = [each for each in gone_nodes(tx) if each.name in gone] if gone else []
+            return nodes, found, [each.renew(tx, nodes) for each in self._renewed]
 
-        nodes, after = await self._store.write_first(unit)
+        nodes, gone, after = await self._store.write_first(unit)
+        self._log_changes(nodes, gone)
         self.nodes = tuple(nodes)
         for act in after:
             act(began)

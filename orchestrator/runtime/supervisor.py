@@ -280,7 +280,7 @@ class Supervisor:
                 entry.started.set()
                 await hold.moved.wait()
                 is_moved = True
-                log.info("shop.handed_over", shop=entry.config.name)
+                log.info("shop.handed_over", shop=entry.config.name, to=hold.to)
                 assert self._config is not None
                 await rest(worker, self._config.drain_seconds)
                 group.cancel_scope.cancel()

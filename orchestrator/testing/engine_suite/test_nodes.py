@@ -6,9 +6,11 @@ import pytest
 
 from orchestrator.testing.engine_suite.scratch import Engine
 from storage.errors import NewerStore
+from storage.gone_nodes import gone_nodes, note_gone
 from storage.migrations import newest_schema
 from storage.nodes import Node, Presence, StoreInUse, StoreMoving, beat, join, leave, live_nodes, older_nodes
 from storage.store import Store
+from storage.transaction import Transaction
 
 TERM_MS = 300_000
 PLAIN = Presence("1")
@@ -74,6 +76,51 @@ async def test_a_node_that_leaves_is_gone_at_once(engine: Engine) -> None:
         await joined(store, "a")
         await store.write(lambda tx: leave(tx, "a"))
         assert await names(store) == []
+
+
+async def test_who_is_gone_is_remembered_for_an_hour_with_its_shops(engine: Engine) -> None:
+    async with engine.open() as store:
+        described = Presence("1", ("acme", "xs"), facts={"xs": {}, "acme": {}})
+        for name in ("dead", "left"):
+            await joined(store, name, described)
+        await joined(store, "mover")
+        await store.write(lambda tx: leave(tx, "left"))
+        await store.write(lambda tx: tx.execute("UPDATE nodes SET is_mover = 1 WHERE name = 'mover'"))
+        await pass_time(store)
+        assert await store.write(lambda tx: beat(tx, "a", PLAIN, TERM_MS)) == ["dead"]
+        assert await store.write(lambda tx: beat(tx, "a", PLAIN, TERM_MS)) == [], "one of the others does it"
+        found = {each.name: (each.is_lost, each.shops, each.version) for each in await store.read(gone_nodes)}
+        assert found == {"dead": (True, ("acme", "xs"), "1"), "left": (False, ("acme", "xs"), "1")}
+        await joined(store, "dead", described)
+        assert [each.name for each in await store.read(gone_nodes)] == ["left"], "it was frozen, and is back"
+        await store.write(lambda tx: tx.execute("UPDATE gone_nodes SET gone_at = gone_at - 3600001"))
+        assert await store.read(gone_nodes) == []
+        await store.write(lambda tx: leave(tx, "dead"))
+        assert await store.read(lambda tx: tx.query("SELECT name FROM gone_nodes")) == [("dead",)]
+
+
+async def test_not_more_nodes_are_remembered_than_anybody_can_look_at(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            for number in range(150):
+                note_gone(tx, f"n{number}", "1", number, (), is_lost=True)
+
+        await store.write(unit)
+        assert len(await store.read(lambda tx: tx.query("SELECT name FROM gone_nodes"))) == 100
+
+
+async def test_a_node_that_misses_a_heartbeat_is_silent(engine: Engine) -> None:
+    async with engine.open() as store:
+        await joined(store, "a")
+        [node] = await store.read(live_nodes)
+        assert not node.is_silent
+        moved = "UPDATE nodes SET seen_at = seen_at - 125000, expires_at = expires_at - 125000"
+        await store.write(lambda tx: tx.execute(moved))
+        [node] = await store.read(live_nodes)
+        assert node.is_silent
+        assert 125_000 <= node.silent_ms < 300_000
+        assert node.term_ms == TERM_MS
 
 
 async def test_a_store_that_is_used_is_not_moved(engine: Engine) -> None:
