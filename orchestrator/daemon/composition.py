@@ -182,7 +182,7 @@ class Daemon:
                 self.is_ready = True
                 settle_collector()
                 systemd.notify(systemd.READY)
-                log.info("daemon.ready", version=__version__, pid=self.pid, socket=str(api.socket))
+                log.info("daemon.ready", version=__version__, node=self.node, pid=self.pid, socket=str(api.socket))
                 self._start_duties(group)
                 async with anyio.create_task_group() as obedience:
                     obedience.start_soon(self._obey)
