@@ -98,6 +98,11 @@ class Engine(Protocol):
         """Every file of the store: none of them may be used for anything else."""
         ...
 
+    def is_there(self) -> bool:
+        """Whether there is a store; False: opening would make one. Makes nothing. Raises StoreError where something
+        else is in its place, or the server cannot be asked."""
+        ...
+
     def exclusive(self, now_ms: Callable[[], int]) -> Exclusion:
         """What to hold while the store is open. `now_ms`: Unix time in milliseconds."""
         ...

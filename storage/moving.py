@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from storage.errors import StoreError
 from storage.identity import Identity, forgotten_of, mark_copy, read_identity, take_identity
+from storage.movable import UNFINISHED, NotMoved, awaited, refuse_half
 from storage.store import Store
 from storage.text import storable
 from storage.transaction import Row, Transaction
@@ -22,7 +22,6 @@ from storage.transaction import Row, Transaction
 BATCH: Final = 200
 """So many rows are read and written at once."""
 
-_UNFINISHED: Final = "an unfinished move from feed "
 _NOT_MOVED: Final = {
     "schema_migrations",
     "store_identity",
@@ -36,7 +35,6 @@ _NOT_MOVED: Final = {
     "takeovers",
     "gone_nodes",
 }
-_OF_A_DAEMON: Final = ("orders", "events", "shops", "targets")
 
 
 Guard: TypeAlias = Callable[[Transaction], None]
@@ -61,14 +59,14 @@ class Moved:
     digest: str
 
 
-class NotMoved(StoreError):
-    """A store cannot be moved, or did not arrive as it was."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a move came to. `moved`: each table, none where all had arrived before. `here`, `there`: the rows of the old
+    and of the new store, on which a daemon may have worked since."""
 
-
-def refuse_half(found: Identity) -> None:
-    """Raises NotMoved for a store that a move did not come to its end in."""
-    if (found.place or "").startswith(_UNFINISHED):
-        raise NotMoved("a move into this store was not finished; run `fulfilld migrate-store` again")
+    moved: Sequence[Moved]
+    here: int
+    there: int
 
 
 def unguarded(tx: Transaction) -> None:
@@ -87,7 +85,7 @@ async def move(
     on_table: Callable[[Moved], object],
     guards: tuple[Guard, Guard] = (unguarded, unguarded),
     on_arrival: Callable[[], Awaitable[object]] = nothing,
-) -> list[Moved]:
+) -> Outcome:
     """Moves everything from one store to the other; nothing where it has arrived before. `places`: of both, as
     `Engine.place`. `on_table` is called with each table that has arrived, `on_arrival` once all have, before the old
     store is given up: if it raises, that one stays what it is. `guards`: of both. Raises NotMoved, StoreUnavailable,
@@ -99,7 +97,7 @@ async def move(
     _refuse_another_version(tables, await target.read(_tables))
     there = await target.write(lambda tx: _begun(tx, found))
     if there is None:
-        return []
+        return Outcome([], await source.read(_row_count), await target.read(_row_count))
     # one of this feed was verified before: it knows whether the old store was a copy before this marked it
     identity = replace(found, copied_at=there.copied_at) if there.feed == found.feed else found
     moved = []
@@ -113,7 +111,7 @@ async def move(
 
     def verified(tx: Transaction) -> None:
         guard_target(tx)
-        take_identity(tx, identity, _UNFINISHED + identity.feed, forgotten)
+        take_identity(tx, identity, UNFINISHED + identity.feed, forgotten)
 
     def give_up(tx: Transaction) -> None:
         guard_source(tx)
@@ -128,7 +126,8 @@ async def move(
     await on_arrival()
     await source.write(give_up)
     await target.write(finish)
-    return moved
+    rows = sum(table.rows for table in moved)
+    return Outcome(moved, rows, rows)
 
 
 def _refuse_another_version(old: Sequence[Table], new: Sequence[Table]) -> None:
@@ -143,19 +142,15 @@ def _refuse_another_version(old: Sequence[Table], new: Sequence[Table]) -> None:
 
 
 def _begun(tx: Transaction, source: Identity) -> Identity | None:
-    """The identity of a store that is half moved, as which an empty one is marked; None: it has arrived whole already.
-    Raises NotMoved for one that has something else."""
-    found, unfinished = read_identity(tx), _UNFINISHED + source.feed
-    if found.place == unfinished:
-        return found
-    if found.feed == source.feed:
-        if source.copied_at is None:  # a move ends with a copy: a daemon may have worked on this one since
-            raise NotMoved("the new store is an earlier copy of the old one, which goes on; name an empty one")
-        return None
-    if found.place is not None or any(tx.query(f"SELECT 1 FROM {name} LIMIT 1") for name in _OF_A_DAEMON):  # noqa: S608
-        raise NotMoved("the new store is not empty; name one that no daemon has worked on")
-    tx.execute("UPDATE store_identity SET place = ?", (unfinished,))
+    """As `awaited`; an empty store is marked as half moved."""
+    found = awaited(tx, source)
+    if found is not None:
+        tx.execute("UPDATE store_identity SET place = ?", (UNFINISHED + source.feed,))
     return found
+
+
+def _row_count(tx: Transaction) -> int:
+    return sum(tx.query(f"SELECT count(*) FROM {table.name}")[0][0] for table in _tables(tx))  # noqa: S608
 
 
 def _tables(tx: Transaction) -> list[Table]:

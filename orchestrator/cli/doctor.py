@@ -10,11 +10,11 @@ from pathlib import Path
 import anyio
 from structlog.testing import capture_logs
 
+from orchestrator.cli.beside import open_beside
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
 from orchestrator.cli.standstill import access_remedy
 from orchestrator.cli.status_page import few
 from orchestrator.cli.troubles import Trouble, troubles
-from orchestrator.clock import Clock
 from orchestrator.config import (
     ANOTHER_SHOP_REMEDY,
     Config,
@@ -93,7 +93,8 @@ def _unkept(config: Config, logged: list[Trouble]) -> list[Finding]:
     """What the clients could not keep on this machine: one finding for all of it where its directory is missing."""
     directory = config.state_directory
     if directory.is_dir():
-        return [Finding(trouble.about, "warning", str(trouble)) for trouble in logged]
+        found = [Finding(trouble.about, "warning", str(trouble)) for trouble in logged]
+        return found if config.storage.engine.is_local else [*found, _state(config)]
     found = [
         Finding(trouble.about, "warning", str(trouble))
         for trouble in logged
@@ -108,6 +109,12 @@ def _unkept(config: Config, logged: list[Trouble]) -> list[Finding]:
         ]
     detail = f"{directory} is made at the daemon's start; until then no token is kept, and calls count in memory only"
     return [*found, Finding("state", "ok", detail)]
+
+
+def _state(config: Config) -> Finding:
+    """What this machine keeps of its own, where the store lies elsewhere."""
+    what = "calls are counted" if config.storage.secret_key else "calls are counted and access tokens kept"
+    return Finding("state", "ok", f"{what} in {config.state_directory}")
 
 
 def findings_page(checks: list[Check]) -> Page:
@@ -173,10 +180,7 @@ def _listener(path: Path) -> Finding:
 
 
 async def _ask(shop: ShopConfig, config: Config, answers: dict[str, list[Finding]]) -> None:
-    # Counted where a daemon counts, for the platform makes no difference between its calls and ours.
-    meter = shop.meter(Clock(), config.state_directory)
-    settings = shop.client_settings(config.state_directory, config.storage.sealed_rows)
-    client = PLATFORMS[shop.platform].open(replace(settings, meter=meter))
+    client, meter = open_beside(shop, config)
     silence = Finding("reachable", "failed", f"no answer within {_SHOP_SECONDS:.0f} s")
     answers[shop.name] = [_with_remedy(silence, shop.name)]
     try:

@@ -25,17 +25,17 @@ from storage.tokens import TokenRows
 
 @dataclass(frozen=True, slots=True)
 class MovedTokens:
-    """`moved`: files and shops whose tokens went along; `sealed`: shops whose tokens nobody here can read; `left`:
-    files and shops that have other ones at the new store, which stay."""
+    """`moved`: files and shops whose tokens went along, by where they are now; `sealed`: shops whose tokens nobody here
+    can read; `left`: files and shops that have other ones at the new store, which stay."""
 
-    moved: list[str] = field(default_factory=list)
+    moved: dict[str, list[str]] = field(default_factory=dict)
     sealed: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
-    def note(self, name: str, was_written: bool | None) -> None:
+    def note(self, name: str, where: str, was_written: bool | None) -> None:
         """What became of one. None: the same tokens were there."""
         if was_written is not None:
-            (self.moved if was_written else self.left).append(name)
+            (self.moved.setdefault(where, []) if was_written else self.left).append(name)
 
 
 def sealer_of(place: Place) -> Sealer | None:
@@ -51,11 +51,11 @@ def move_tokens(source: Engine, target: Engine, sealer: Callable[[], Sealer | No
     """Copies what is kept beside or in the one store to the other; a daemon with a key takes files over by itself.
     `sealer` is asked for when it is needed. `is_new`: no daemon has worked on the new store, so what is there already
     is older; otherwise it stays. Raises Failure where tokens cannot be written, StoreUnavailable."""
-    found, rows = MovedTokens(), source.token_rows
+    found, rows, directory = MovedTokens(), source.token_rows, str(target.state_directory)
     shops = [] if rows is None else rows.shops()
     for name, owner, of_file in _files(source, target):
         if name.partition("-")[2].removesuffix(".tokens") not in shops:  # a row has taken its place
-            found.note(name, _written(target, name, owner, of_file, is_new=is_new))
+            found.note(name, directory, _written(target, name, owner, of_file, is_new=is_new))
     if rows is None or not shops:
         return found
     there = target.token_rows
@@ -64,12 +64,12 @@ def move_tokens(source: Engine, target: Engine, sealer: Callable[[], Sealer | No
         if (row := rows.read(shop)) is None:
             continue
         if there is not None:
-            found.note(shop, _replaced(there, shop, row.sealed, is_new=is_new))
+            found.note(shop, f"{there.where}, sealed", _replaced(there, shop, row.sealed, is_new=is_new))
         elif (kept := _unsealed(opened, row.sealed)) is None:
             found.sealed.append(shop)
         else:
             name = f"{kept.pop('kind')}-{kept.pop('shop')}.tokens"
-            found.note(shop, _written(target, name, kept.pop("credentials"), kept, is_new=is_new))
+            found.note(shop, directory, _written(target, name, kept.pop("credentials"), kept, is_new=is_new))
     return found
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
-from dataclasses import replace
 
+from orchestrator.cli.beside import open_beside
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, line
 from orchestrator.cli.failures import ExitCode, Failure
 from orchestrator.cli.group import REGISTER_HERE
-from orchestrator.clock import Clock
 from orchestrator.config import Config, ShopConfig
 from orchestrator.config.fields import public_url_of
 from orchestrator.intake.subscriptions import Inspection, address_of, inspect
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.subscriptions import PushingClient
-from orchestrator.registry import PLATFORMS
 from statemachines.suggestion import hint
 
 _INDENT = 2
@@ -49,9 +47,7 @@ def address_for(config: Config, shop: str, given: str) -> str:
 
 async def inspect_shop(shop: ShopConfig, address: str | None, config: Config) -> Inspection:
     """The shop's webhooks; with an `address` those that are missing are asked for. Raises Failure."""
-    meter = shop.meter(Clock(), config.state_directory)  # the platform counts these calls with the daemon's
-    settings = shop.client_settings(config.state_directory, config.storage.sealed_rows)
-    client = PLATFORMS[shop.platform].open(replace(settings, meter=meter))
+    client, meter = open_beside(shop, config)
     try:
         if not isinstance(client, PushingClient):
             raise Failure(

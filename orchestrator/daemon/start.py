@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -111,6 +112,7 @@ async def _work(
         opening.begin()
         async with engine.open(Clock().now_ms(), on_commit=commits, on_group=metrics.committed) as store:
             opening.end()
+            _make_state_directory(config)
             parts = (config, store, commits, metrics, signals, checkpoints, output)
             daemon = Daemon(*parts, node=manner.node, drives_restored=manner.drives_restored)
             await daemon.run()
@@ -132,6 +134,17 @@ async def _work(
         log.error("store.unreachable", detail=str(failure))
         return None
     return output.fail(str(failure), EXIT_USAGE)
+
+
+def _make_state_directory(config: Config) -> None:
+    """Makes the folder for what this machine keeps beside a store that lies elsewhere, and says where it is."""
+    engine, directory = config.storage.engine, config.state_directory
+    if engine.is_local:  # it is the store's own
+        return
+    with suppress(OSError):  # whoever wants to keep a file there says better what is wrong
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    has_key = config.storage.sealed_rows is not None
+    log.info("state.directory", path=str(directory), keeps="calls" if has_key else "calls, access tokens")
 
 
 async def _acquire(lock: Exclusion, manner: Manner, signals: Signals) -> bool:

@@ -25,7 +25,7 @@ from storage.engines import Engine
 from storage.events import append_event
 from storage.identity import Identity, mark_restored, read_identity, settle_identity
 from storage.jobs import end_all_jobs
-from storage.moving import refuse_half
+from storage.movable import refuse_half
 from storage.orders import forget_observations
 from storage.shops import list_shops, pause_for_restore, resume_shop
 from storage.store import Store

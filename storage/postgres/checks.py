@@ -10,7 +10,7 @@ from storage.engines import Check
 from storage.errors import StoreError
 from storage.postgres.connection import connect, is_pooled
 from storage.postgres.failures import unavailable
-from storage.postgres.schema import refuse_unfit
+from storage.postgres.schema import is_store
 
 
 def check_server(options: Mapping[str, str], where: str) -> Sequence[Check]:
@@ -18,7 +18,7 @@ def check_server(options: Mapping[str, str], where: str) -> Sequence[Check]:
     try:
         with connect(options) as connection:
             version = connection.info.parameter_status("server_version") or ""
-            refuse_unfit(connection)
+            is_there = is_store(connection)
             is_behind_pooler = is_pooled(connection)
             ((may_create, fsync),) = connection.execute(
                 "SELECT has_schema_privilege(current_schema(), 'CREATE'), current_setting('fsync')"
@@ -37,7 +37,9 @@ def check_server(options: Mapping[str, str], where: str) -> Sequence[Check]:
     if not may_create:
         found.append(Check("store", "failed", f"{where}: this user may not make tables; GRANT CREATE ON SCHEMA to it"))
     else:
-        found.append(Check("store", "ok", f"{where} can be written"))
+        found.append(
+            Check("store", "ok", f"{where} can be written" if is_there else f"a store will be made in {where}")
+        )
     return found
 
 

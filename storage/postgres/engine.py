@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -34,7 +34,6 @@ class PostgresEngine:
 
     def __init__(self, url: str) -> None:
         self._options = options_of(url)
-        self._is_daemons = False
 
     @staticmethod
     def located(url: str, directory: Path) -> str:  # noqa: ARG004 - nothing in it is relative
@@ -90,9 +89,20 @@ class PostgresEngine:
         """None is the store's."""
         return []
 
+    def is_there(self) -> bool:
+        """Whether the database has our tables."""
+        from storage.postgres.connection import connect
+        from storage.postgres.failures import Error, unavailable
+        from storage.postgres.schema import is_store
+
+        try:
+            with connect(self._options) as connection:
+                return is_store(connection)
+        except Error as error:
+            raise unavailable("reading", self.url, error) from error
+
     def exclusive(self, now_ms: Callable[[], int]) -> Joining:  # noqa: ARG002 - the server knows the time
         """Nothing is held: several daemons share the database."""
-        self._is_daemons = True
         return self._joining()
 
     def open(
@@ -101,11 +111,8 @@ class PostgresEngine:
         """As `open_postgres`."""
         from storage.postgres.store import open_postgres
 
-        directory = self.state_directory
-        if self._is_daemons:  # not for one look
-            with suppress(OSError):  # whoever wants to keep a file there says better what is wrong
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return open_postgres(self._options, self.url, directory, now_ms, on_commit=on_commit, on_group=on_group)
+        state = self.state_directory
+        return open_postgres(self._options, self.url, state, now_ms, on_commit=on_commit, on_group=on_group)
 
     def glance(self, unit: Callable[[Transaction], T]) -> T:
         """What a unit reads of the database, read-only. Raises StoreError."""

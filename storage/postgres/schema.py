@@ -47,8 +47,9 @@ _WRITERS: Final = (
 _NOTE: Final = f"INSERT INTO server (timeline, is_synchronous) VALUES (%s, {IS_SYNCHRONOUS}) ON CONFLICT DO NOTHING"  # noqa: S608
 
 
-def refuse_unfit(connection: Connection) -> None:
-    """Raises NotAStore for another program's database, or one that cannot be a store, StoreUnavailable on a standby."""
+def is_store(connection: Connection) -> bool:
+    """Whether the database is a store; False: it can become one. Raises NotAStore for another program's database, or
+    one that cannot be a store, StoreUnavailable on a standby."""
     version = connection.info.server_version
     if version < _OLDEST:
         raise NotAStore(f"the server is PostgreSQL {version // 10000}; fulfilld needs 14 or newer")
@@ -68,6 +69,7 @@ def refuse_unfit(connection: Connection) -> None:
         raise NotAStore(
             f"schema {schema} of the database has another program's tables; name a database of its own in storage.url"
         )
+    return bool(tables)
 
 
 def prepare(options: Mapping[str, str], now_ms: int) -> None:
@@ -101,7 +103,7 @@ def _until_let(act: Callable[[], T]) -> T:
 def _migrated(connection: Connection, now_ms: int) -> Migrated:
     with _alone(connection):
         connection.execute(_PATIENCE)
-        refuse_unfit(connection)
+        is_store(connection)  # or can become one
         done = migrate(PostgresTransaction(connection, {}), now_ms, older=older_nodes, is_shared=True)
         connection.execute(_WRITERS)
         connection.execute(TABLE)

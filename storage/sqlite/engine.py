@@ -13,7 +13,7 @@ from storage.engines import Check
 from storage.errors import Holder
 from storage.sqlite.backup import backup
 from storage.sqlite.checks import check_file, check_version
-from storage.sqlite.glance import glance
+from storage.sqlite.glance import glance, is_store
 from storage.sqlite.lock import StoreLock, living_holder
 from storage.sqlite.store import SqliteStore, open_sqlite
 from storage.store import OnCommit, OnGroup
@@ -77,6 +77,10 @@ class SqliteEngine:
         link to it."""
         place = os.path.realpath(self.path)
         return [Path(place + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+
+    def is_there(self) -> bool:
+        """Whether the file is there, and a store."""
+        return is_store(self.path)
 
     def exclusive(self, now_ms: Callable[[], int]) -> StoreLock:
         """The lock of the file; a store that is opened while it is held is lost with it."""

@@ -127,7 +127,7 @@ class SqliteStore:
 
 
 def _prepare_writer(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
-    _refuse_foreign(connection, path)
+    refuse_foreign(connection, path)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")  # an intent must survive power loss, not only SIGKILL (S5)
     connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
@@ -145,12 +145,13 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path, now_ms: int) -> 
         raise
 
 
-def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises NotAStore for another program's database, before anything is written into it."""
-    is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is empty. Raises NotAStore for another program's database, before anything is written to it."""
+    is_empty: bool = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     found = connection.execute("PRAGMA application_id").fetchone()[0]
     if not is_empty and found != _APPLICATION_ID:
         raise NotAStore(f"{path} is another program's database; name another file in storage.url")
+    return is_empty
 
 
 async def _open_connections(path: Path, now_ms: int, opened: list[Connection]) -> None:

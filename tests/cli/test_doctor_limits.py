@@ -49,8 +49,8 @@ async def test_its_calls_take_room_from_a_daemon_on_the_same_store(tmp_path: Pat
     sandbox = Sandbox(SandboxSettings(orders=1, has_real_limits=True))
     async with sandbox.running():
         config = config_of(sandbox, tmp_path, {"limits": {}})
+        meter = config.shops["acme"].meter(Clock(), config.state_directory)
         await examine(config)
         calls = len(sandbox.ledger.calls())
-    meter = config.shops["acme"].meter(Clock(), config.state_directory)
     assert calls
     assert meter.room() == 80 - calls

@@ -81,7 +81,7 @@ def test_tokens_go_to_a_database_and_come_back(run: Run, alone: Path, there: str
     keep(here, "first")
     moved = run("migrate-store", here, there)
     assert moved.exit_code == 0, moved.output
-    assert "access tokens: shopify-acme.tokens" in moved.output
+    assert f"access tokens: shopify-acme.tokens - they are in {alone}/state/postgresql-" in moved.output
     assert kept(there) == "first", "the daemon there takes the file over"
     keep(there, "second")
     assert "second" not in "".join(path.read_text() for path in alone.rglob("*.tokens"))
@@ -92,6 +92,7 @@ def test_tokens_go_to_a_database_and_come_back(run: Run, alone: Path, there: str
     (alone / "config.json").write_text(json.dumps({"storage": {"url": there, "secret_key": SECRET_KEY}, "shops": {}}))
     again = run("--config", "config.json", "migrate-store", there, back)
     assert again.exit_code == 0, again.output
+    assert f"access tokens: acme - they are in {alone}/back\n" in again.output
     assert kept(back) == "second"
     assert [oct(path.stat().st_mode)[-3:] for path in (alone / "back").glob("*.tokens")] == ["600"]
     same = run("--config", "config.json", "migrate-store", there, back)
@@ -107,7 +108,9 @@ def test_rows_go_from_database_to_database_sealed_as_they_are(run: Run, there: s
     other = postgres.server().database()
     anyio.run(_made, there)
     keep(there, "first")
-    assert run("migrate-store", there, other).exit_code == 0
+    moved = run("migrate-store", there, other)
+    assert moved.exit_code == 0
+    assert f"access tokens: acme - they are in {engine_of(other).url}, sealed\n" in moved.output
     assert kept(other) == "first"
     keep(other, "second")
     late = run("migrate-store", there, other)

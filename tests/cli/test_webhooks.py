@@ -11,10 +11,12 @@ from anyio.from_thread import start_blocking_portal
 
 from orchestrator.platforms.shopify.webhooks import TOPICS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from storage.engines import engine_of
 from tests.cli.fake import FakeDaemon, Run, a_status
 
 LISTENER: dict[str, object] = {"port": 8443}
 PUBLIC = "https://hooks.example"
+ON_A_SERVER = "postgresql://u:pass-word@127.0.0.1:1/fulfilld"
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def test_doctor_says_which_webhooks_do_not_come(run: Run, alone: Path, sandbox: 
 @pytest.fixture
 def on_a_server(alone: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A config with a store on a server that is away; answers the state directory, which nobody has made yet."""
-    config = {**sandbox.config(), "storage": {"url": "postgresql://u:pass-word@127.0.0.1:1/fulfilld"}}
+    config = {**sandbox.config(), "storage": {"url": ON_A_SERVER}}
     (alone / "config.json").write_text(json.dumps({**config, "webhooks": LISTENER}))
     monkeypatch.setenv("STATE_DIRECTORY", str(alone / "state"))
     return alone / "state"
@@ -127,10 +129,18 @@ def test_doctor_says_that_the_state_directory_cannot_be_made(run: Run, on_a_serv
     assert f"cannot be made: {on_a_server} may not be written by this user" in " ".join(said.split())
 
 
+def test_doctor_says_where_tokens_are_kept_for_a_store_on_a_server(run: Run, on_a_server: Path) -> None:
+    (folder := engine_of(ON_A_SERVER).state_directory).mkdir(parents=True)
+    assert f"calls are counted and access tokens kept in {folder}" in " ".join(run("doctor").stdout.split())
+
+
 def test_what_cannot_be_kept_is_a_warning_beside_json(run: Run, on_a_server: Path) -> None:
+    (kept := engine_of(ON_A_SERVER).state_directory / "shopify-shopy.tokens").parent.mkdir(parents=True)
+    kept.write_text("{}")
+    kept.chmod(0o644)
     result = run("webhooks", "shopy", "--json")
     assert json.loads(result.stdout)["webhooks"] == []
-    assert f"warning: {on_a_server}" in result.stderr
+    assert f"warning: {kept} is not used: others may read or write it" in result.stderr
 
 
 def test_the_status_page_shows_what_is_not_sent(daemon: FakeDaemon, fulfilld: Run) -> None:

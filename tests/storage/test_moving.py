@@ -20,7 +20,7 @@ from storage.engines import engine_of, open_store
 from storage.events import append_event, last_cursor, list_events
 from storage.identity import keep_forgotten, mark_copy, read_identity, settle_identity
 from storage.leases import acquire
-from storage.moving import NotMoved
+from storage.movable import UNFINISHED, NotMoved
 from storage.nodes import Presence, StoreInUse, StoreMoving, join, leave
 from storage.order_search import list_orders
 from storage.orders import insert_order
@@ -90,7 +90,7 @@ async def test_everything_arrives_and_goes_on(stores: tuple[str, str], monkeypat
     await _filled(old)
     before = await _everything(old)
     moved = await move_store(*stores_of(old, new))
-    assert {each.table: each.rows for each in moved}["orders"] == 8
+    assert {each.table: each.rows for each in moved.moved}["orders"] == 8
     assert await _everything(new) == before
     async with open_store(new, NOW) as store:
         here = Here.of(engine_of(new))
@@ -132,7 +132,9 @@ async def test_a_move_that_was_killed_goes_on_and_no_daemon_starts_before(
             await settle(store, Here.of(engine_of(new)), {}, Clock(), Chance(), is_driven=False)
     await move_store(*stores_of(old, new))
     assert await _everything(new) == before
-    assert await move_store(*stores_of(old, new)) == [], "it is there"
+    again = await move_store(*stores_of(old, new))
+    assert not again.moved, "it is there"
+    assert again.here == again.there > 8
 
 
 async def test_a_store_that_is_in_use_or_not_empty_is_left_alone(stores: tuple[str, str]) -> None:
@@ -178,7 +180,7 @@ async def _is_driven(url: str) -> bool:
     """Whether a daemon that is started there would drive orders."""
     async with open_store(url, NOW) as store:
         found = await store.read(read_identity)
-    return found.copied_at is None and not (found.place or "").startswith(moving._UNFINISHED)
+    return found.copied_at is None and not (found.place or "").startswith(UNFINISHED)
 
 
 @KILLS
@@ -202,7 +204,7 @@ async def test_killed_at_its_end_at_most_one_store_drives_and_the_move_goes_on(
     async with open_store(new, NOW) as store:
         assert (await store.read(read_identity)).copied_at == copied_at, "a copy stays one, nothing else becomes one"
     assert not await _is_driven(old)
-    assert await move_store(*stores_of(old, new)) == []
+    assert not (await move_store(*stores_of(old, new))).moved
 
 
 @KILLS

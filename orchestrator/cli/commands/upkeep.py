@@ -71,11 +71,11 @@ def migrate_store(
         tokens = move_tokens(*engines, lambda: sealer_of(place_of(context)), is_new=is_new)
 
     try:
-        moved = anyio.run(move_store, *engines, carry)
+        outcome = anyio.run(move_store, *engines, carry)
     except StoreError as error:
         raise Failure(str(error)) from None
-    if tokens.moved:
-        sys.stderr.write(f"access tokens: {', '.join(tokens.moved)}\n")
+    for where, names in tokens.moved.items():
+        sys.stderr.write(f"access tokens: {', '.join(names)} - they are in {where}\n")
     if tokens.sealed:
         complain(
             f"warning: the access tokens of {', '.join(tokens.sealed)} stay sealed in {engines[0].url} - run this "
@@ -86,10 +86,13 @@ def migrate_store(
             f"warning: other access tokens of {', '.join(tokens.left)} were at the new store and stay - a daemon may "
             "have fetched them since"
         )
-    if moved:
-        sys.stdout.write(f"{sum(table.rows for table in moved):,} rows are in {engines[1].url}, as they were.\n")
+    if outcome.moved:
+        sys.stdout.write(f"{outcome.here:,} rows are in {engines[1].url}, as they were.\n")
     else:
-        sys.stdout.write(f"All that is here was moved to {engines[1].url} before.\n")
+        sys.stdout.write(
+            f"Nothing to do: all {outcome.here:,} rows of {engines[0].url} were moved to {engines[1].url} before, "
+            f"which has {outcome.there:,} now.\n"
+        )
     sys.stdout.write("Name it in storage.url and start the daemon; the old store counts as a copy from now on.\n")
 
 
