@@ -37,7 +37,7 @@ from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from statemachines.machine import PlatformMachine
 from storage.changes import Change
 from storage.errors import StoreError
-from storage.orders import is_unchanged
+from storage.orders import LostUpdate, is_unchanged
 from storage.payloads import get_kept
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
@@ -169,7 +169,7 @@ class Driver:
 
     async def _commit_fresh(self, order_id: str, carried: Carried, *, has_permit: bool) -> tuple[Draft | None, Move]:
         """Decides on the rows as a unit of work sees them. The outcome of a read is compared with the snapshot before
-        it. Raises StaleLease."""
+        it. What was changed in between all the same is as stale as what a change was decided on. Raises StaleLease."""
         services, apply, has_read = self._services, carried.apply, carried.snapshot is not None
 
         def unit(tx: Transaction) -> tuple[Draft | None, Move]:
@@ -186,7 +186,11 @@ class Driver:
             draft.save(tx, ctx.now)
             return draft, move
 
-        return await services.store.write_fencing(unit)
+        while True:
+            try:
+                return await services.store.write_fencing(unit)
+            except LostUpdate:
+                continue  # another node's change is in it by now
 
     # -- the platform ----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ run again: heartbeats go in between, so that nobody loses all shops because of o
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -16,12 +17,15 @@ from psycopg.errors import LockNotAvailable
 from storage.changes import Change
 from storage.errors import StoreUnavailable
 from storage.gathering import Gathering, Group
+from storage.orders import LostUpdate
 from storage.pending import Pending, Unit
 from storage.postgres.session import Session
 from storage.store import OnCommit, OnGroup
 from storage.transaction import Published
 
 T = TypeVar("T")
+
+_TRIES: Final = 5
 
 _LOCKED_SECONDS: Final = 10.0
 """After that, who waits for what is locked is answered, before it gives up by itself."""
@@ -39,11 +43,11 @@ class Writer:
 
     async def write(self, unit: Unit[T]) -> T:
         """As `Store.write`."""
-        return await self._committed(Pending(unit))
+        return await self._written(unit)
 
     async def write_bulk(self, unit: Unit[T]) -> T:
         """As `Store.write_bulk`."""
-        return await self._committed(Pending(unit), is_bulk=True)
+        return await self._written(unit, is_bulk=True)
 
     async def write_first(self, unit: Unit[T]) -> T:
         """As `Store.write_first`."""
@@ -65,6 +69,13 @@ class Writer:
                     return
                 await self._waiting.wait()
             await self._commit(await self._waiting.take())
+
+    async def _written(self, unit: Unit[T], *, is_bulk: bool = False) -> T:
+        """What a unit has read another node may change before the unit writes it: then it is run again."""
+        for _ in range(_TRIES - 1):
+            with suppress(LostUpdate):
+                return await self._committed(Pending(unit), is_bulk=is_bulk)
+        return await self._committed(Pending(unit), is_bulk=is_bulk)
 
     def _committed(self, pending: Pending[T], *, is_bulk: bool = False) -> Coroutine[Any, Any, T]:
         return self._waiting.committed(pending, is_bulk=is_bulk)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import pytest
@@ -11,11 +13,16 @@ from orchestrator.clock import Clock
 from orchestrator.runtime.reading import read_begins
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import TargetRequest
+from storage.changes import Change
 from storage.leases import acquire
+from storage.orders import LostUpdate
 from storage.records import Situation, TargetStatus
+from storage.transaction import Transaction
 from tests.support.shopfloor import shopfloor
 
 pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
+T = TypeVar("T")
 
 REFUSAL = b'{"message": "The given data was invalid.", "errors": {"list": ["No."]}}'
 
@@ -66,6 +73,34 @@ async def test_syncs_and_refreshes_within_one_tick_of_the_clock_show_what_is_the
 )
 async def test_a_read_begins_later_than_what_was_recorded_before(shown: list[int], begins: int) -> None:
     assert await read_begins(Clock(now_ms=iter(shown).__next__)) == begins
+
+
+async def test_an_order_that_another_node_changes_again_and_again_is_decided_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        worker = floor.supervisor.worker("acme")
+        assert worker is not None
+        write, lost = worker.store.write_fencing, [3]
+
+        async def stale(_change: Change) -> bool:
+            return False
+
+        async def too_late(unit: Callable[[Transaction], T]) -> T:
+            if lost[0]:
+                lost[0] -= 1
+                raise LostUpdate(f"order {order.id} was changed meanwhile")
+            return await write(unit)
+
+        monkeypatch.setattr(worker.store, "change", stale)
+        monkeypatch.setattr(worker.store, "write_fencing", too_late)
+        target = await floor.reach(order.id, "accepted")
+        assert target.status is TargetStatus.REACHED
+        assert lost == [0]
+        assert floor.supervisor.worker("acme") is worker, "it went on"
+        assert sandbox.ledger.effects(order.id) == ["confirm"]
 
 
 async def test_a_poll_sees_what_a_person_did_about_a_blocked_order(tmp_path: Path) -> None:

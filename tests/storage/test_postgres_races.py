@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import anyio
+import psycopg
 import pytest
 
 from orchestrator.testing.engine_suite.samples import order, target
@@ -14,7 +15,7 @@ from orchestrator.testing.engine_suite.scratch import NOW
 from storage.changes import Change
 from storage.engines import open_store
 from storage.leases import acquire
-from storage.orders import insert_order, step_row
+from storage.orders import get_order, insert_order, save_order, step_row
 from storage.records import Order, changed
 from storage.store import Store
 from storage.targets import insert_target
@@ -104,3 +105,32 @@ async def test_who_writes_is_known_however_long_ago_it_began(url: str) -> None:
         await first.write(lambda tx: acquire(tx, "acme", "example", "a", 1))
         async with open_store(url, NOW) as second:
             assert await second.read(count) == 2
+
+
+async def test_a_unit_whose_order_another_node_changes_each_time_is_run_again(url: str) -> None:
+    runs = 0
+
+    def prepared(tx: Transaction) -> Order:
+        acquire(tx, "acme", "example", "here")
+        return insert_order(tx, order(), b"{}")
+
+    async with open_store(url, NOW) as store:
+        known = await store.write(prepared)
+        with psycopg.connect(url, autocommit=True) as other:
+
+            def saved(tx: Transaction) -> Order:
+                nonlocal runs
+                runs += 1
+                read = get_order(tx, "acme", known.id)
+                assert read is not None
+                if runs <= 4:
+                    other.execute("UPDATE orders SET version = version + 1")
+                return save_order(tx, changed(read, reference="ours"))
+
+            for write in (store.write, store.write_bulk):
+                runs = 0
+                assert (await write(saved)).reference == "ours"
+                assert runs > 4
+        kept = await store.read(lambda tx: get_order(tx, "acme", known.id))
+        assert kept is not None
+        assert kept.version == known.version + 10
