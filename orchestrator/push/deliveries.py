@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
@@ -20,7 +20,7 @@ from orchestrator.push.by_hand import send_again, send_test
 from orchestrator.push.envelope import Endpoint, endpoints_of
 from orchestrator.push.pusher import EndpointPusher
 from orchestrator.push.sender import PushContext
-from orchestrator.runtime.duties import Duties
+from orchestrator.runtime.duties import Duties, still_held
 from storage.attempts import KeptAttempt
 from storage.deliveries import hurry_parked, pause_delivery, replay
 from storage.errors import StaleLease, StoreError, StoreUnavailable
@@ -230,7 +230,7 @@ class Deliveries:
         """Pushes to a receiver, whenever that is this node's duty."""
 
         async def work(store: Store) -> None:
-            pusher = EndpointPusher(endpoint, self._context(store))
+            pusher = EndpointPusher(endpoint, replace(self._context(store), is_ours=still_held(store)))
             self._pushers = (*self._pushers, pusher)
             try:
                 await _keep(pusher)

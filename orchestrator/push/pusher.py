@@ -32,13 +32,12 @@ import aiohttp
 import anyio
 from anyio.abc import TaskGroup
 
-from orchestrator.connections import CleanConnector
 from orchestrator.push import parked
 from orchestrator.push.batch import EventBatch, Outcome, Round
 from orchestrator.push.endpoint import LONGEST_REST_SECONDS, EndpointState, OverdueLimit
 from orchestrator.push.envelope import Endpoint, PendingEvent, by_ordering_key, ordering_key_of
 from orchestrator.push.parked import ParkedLoop
-from orchestrator.push.sender import PushContext, Sender
+from orchestrator.push.sender import DutyConnector, PushContext, Sender
 from storage.deliveries import delivery_state, park, parked_keys
 from storage.events import acknowledge, consumer_cursor, last_cursor, list_events
 from storage.transaction import Transaction
@@ -99,7 +98,7 @@ class EndpointPusher:
         self._judged = 0
         self._ahead, self._round = set(), None
         timeout = aiohttp.ClientTimeout(total=self._context.settings.timeout_seconds)
-        connector = CleanConnector(limit=_AT_ONCE + parked.AT_ONCE + _ROOM.calls)
+        connector = DutyConnector(_AT_ONCE + parked.AT_ONCE + _ROOM.calls, self._context.is_ours)
         jar = aiohttp.DummyCookieJar()
         self._position = self._kept = await self._store.read(lambda tx: consumer_cursor(tx, self.endpoint.consumer))
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:

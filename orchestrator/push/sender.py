@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import aiohttp
+import anyio
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
+from orchestrator.connections import CleanConnector
 from orchestrator.network import network_words
 from orchestrator.push.envelope import Endpoint, PendingEvent, body_of, headers_of, labels_of, load_of, signer_of
 from storage import attempts
 from storage.attempts import Kind
 from storage.store import Store
 
+_UNSURE_SECONDS = 0.25
 _LARGEST_ANSWER_BYTES = 64 * 1024
 _EVENT_REFUSED = frozenset({400, 409, 413, 415, 422})
 _ACCESS_REFUSED = frozenset({401, 403})
@@ -44,11 +49,39 @@ class SignedRequest(NamedTuple):
     kind: Kind = "in_turn"
 
 
+class _NotOurs(Exception):
+    """The duty may be another node's by now, so nothing was sent."""
+
+
+class DutyConnector(CleanConnector):
+    """A pool that hands a connection out only while `is_ours`: asked once it stands, right before a request is written
+    to it, for a node that was frozen in between sends nothing behind the back of the next one."""
+
+    def __init__(self, limit: int, is_ours: Callable[[], bool]) -> None:
+        super().__init__(limit=limit)
+        self._is_ours = is_ours
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """As aiohttp's. Raises _NotOurs."""
+        connection = await super().connect(req, traces, timeout)
+        if self._is_ours():
+            return connection
+        connection.release()
+        raise _NotOurs
+
+
+def always() -> bool:
+    """Where no other node can push, or it does no harm."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class PushContext:
     """The settings and services that all parts of a pusher share. `first_wait_seconds`: the pause after the first
     failure, which grows from there; `round_seconds`: how long a round waits for its calls. `refused` is awaited when
-    the receiver refuses our signature."""
+    the receiver refuses our signature. `is_ours`: whether a call may leave, as no other node pushes to the receiver."""
 
     settings: DeliverySettings
     store: Store
@@ -57,6 +90,7 @@ class PushContext:
     first_wait_seconds: float
     round_seconds: float
     refused: Callable[[], Awaitable[None]]
+    is_ours: Callable[[], bool] = always
 
 
 class Sender:
@@ -87,9 +121,14 @@ class Sender:
         return SignedRequest(body, headers, pending.event.cursor, pending.attempts + 1)
 
     async def post(self, signed: SignedRequest) -> Attempt:
-        """One call. It ends with the time-out at the latest."""
-        at, began = self._clock.now_ms(), self._clock.monotonic()
-        made = await self._post(signed)
+        """One call. It ends with the time-out at the latest, but begins no sooner than it may: a node whose heartbeat
+        is late soon knows whether the duty is its own."""
+        while True:
+            at, began = self._clock.now_ms(), self._clock.monotonic()
+            with suppress(_NotOurs):
+                made = await self._post(signed)
+                break
+            await anyio.sleep(_UNSURE_SECONDS)
         took_ms = round((self._clock.monotonic() - began) * 1000)
         kind, cursor, number = signed.kind, signed.cursor, signed.attempt
         self._note(attempts.Attempt(kind, cursor, number, at, took_ms, made.status, made.error))

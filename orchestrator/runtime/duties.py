@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -92,15 +93,23 @@ class Duties:
                 await self._leases.release(hold)
 
     async def _work(self, hold: Hold, work: Work) -> None:
-        await work(DutyStore(self._store, hold.name, hold.epoch))
+        await work(DutyStore(self._store, hold.name, hold.epoch, partial(self._leases.may_send, hold)))
         await anyio.sleep_forever()  # it is done: it stays this node's, so that no other one begins anew
 
 
-class DutyStore:
-    """A store whose units are written only while a duty is this node's. `epoch`: of its lease."""
+def still_held(store: Store) -> Callable[[], bool]:
+    """Of the store that a duty is done with: whether the duty is this node's for long enough that what leaves now
+    arrives before another one begins."""
+    return store.may_send if isinstance(store, DutyStore) else lambda: True
 
-    def __init__(self, store: Store, duty: str, epoch: int) -> None:
+
+class DutyStore:
+    """A store whose units are written only while a duty is this node's. `epoch`: of its lease; `may_send`: whether what
+    is done for it may still leave."""
+
+    def __init__(self, store: Store, duty: str, epoch: int, may_send: Callable[[], bool]) -> None:
         self._store, self._duty, self._epoch = store, duty, epoch
+        self.may_send = may_send
 
     @property
     def url(self) -> str:

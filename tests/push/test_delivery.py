@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import anyio
@@ -11,17 +12,23 @@ from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
+from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
-from orchestrator.push.envelope import signer_of
+from orchestrator.push.envelope import endpoints_of, signer_of
+from orchestrator.push.pusher import EndpointPusher
+from orchestrator.push.sender import PushContext
 from orchestrator.testing.engine_suite.samples import order as an_order
+from orchestrator.testing.engine_suite.scratch import NOW
 from storage import retention
 from storage.deliveries import park
+from storage.engines import open_store
 from storage.errors import StoreUnavailable
 from storage.events import append_event
 from storage.orders import insert_order
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook
 from tests.push.erp import Delivered, dispatching, is_genuine, running_erp, settings
+from tests.support.engines import store_url
 
 pytestmark = pytest.mark.engines("sqlite", "postgresql")
 
@@ -63,6 +70,31 @@ def test_what_the_platform_alone_sends_has_no_content() -> None:
         DeliverySettings.model_validate({**chosen, "format": "platform", "include": ("content",)})
     with pytest.raises(ValidationError, match="include"):
         DeliverySettings.model_validate({**chosen, "include": ("contents",)})
+
+
+async def test_a_node_that_may_have_lost_its_duty_sends_the_next_event_only_once_it_knows(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def is_ours() -> bool:
+        """Asked before each call; the second event has to wait for two heartbeats."""
+        asked.append(len(erp.seen))
+        return len(asked) not in (2, 3)
+
+    clock = Clock()
+    async with running_erp() as erp, open_store(store_url(tmp_path), clock.now_ms()) as store:
+
+        async def refused() -> None:
+            raise AssertionError
+
+        context = PushContext(settings(erp), store, clock, Chance(random.Random(1)), 0.01, 60.0, refused, is_ours)
+        (endpoint,) = endpoints_of(context.settings)
+        await store.write(lambda tx: [append_event(tx, NOW, "order.updated", shop="acme", order="7") for _ in range(3)])
+        async with anyio.create_task_group() as group:
+            group.start_soon(EndpointPusher(endpoint, context).run)
+            await erp.takes(3)
+            group.cancel_scope.cancel()
+        assert [each.cursor for each in erp.seen] == [1, 2, 3]
+        assert asked == [0, 1, 1, 1, 2], "right before each call, and nothing left in between"
 
 
 async def test_large_payloads_arrive_whole_however_many_wait(tmp_path: Path) -> None:

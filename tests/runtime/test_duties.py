@@ -12,7 +12,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from orchestrator.clock import Clock
-from orchestrator.runtime.duties import Duties
+from orchestrator.runtime.duties import Duties, still_held
 from orchestrator.runtime.membership import Membership
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.engines import open_store
@@ -31,8 +31,11 @@ class Mate:
 
     def __init__(self, store: Store, name: str) -> None:
         self.store, self.name, self.is_draining = store, name, False
-        self.membership = Membership(store, name, Clock(), self._presence, TERM_SECONDS)
-        self.duties = Duties(store, self.membership, Clock())
+        self.ahead_seconds = 0.0
+        real = Clock()
+        clock = Clock(monotonic=lambda: real.monotonic() + self.ahead_seconds)
+        self.membership = Membership(store, name, clock, self._presence, TERM_SECONDS)
+        self.duties = Duties(store, self.membership, clock)
         self.does: dict[str, Store] = {}
         self.changed = anyio.Event()
         self.scope = anyio.CancelScope()
@@ -143,6 +146,16 @@ async def test_who_lost_a_duty_writes_nothing_for_it_and_stops_while_the_other_o
         await now.write(lambda tx: append_event(tx, NOW, "goes on"))
 
 
+async def test_who_was_frozen_knows_that_nothing_may_leave_for_its_duty_any_more() -> None:
+    async with mates(1, "a") as (one,):
+        _, store = await holder_of([one], "a")
+        assert still_held(store)()
+        one.ahead_seconds = TERM_SECONDS * 0.9
+        assert not still_held(store)(), "what leaves now may arrive when the lease is over"
+        one.ahead_seconds = 0.0
+        assert still_held(store)()
+
+
 @pytest.mark.parametrize("error", [StaleLease("a"), LookupError("a mistake")], ids=repr)
 async def test_work_that_fails_is_begun_anew(error: Exception) -> None:
     async with mates(1) as (one,):
@@ -172,6 +185,7 @@ async def test_where_no_other_node_can_be_a_duty_costs_nothing(tmp_path: Path) -
 
         await mate.duties.hold("a", work)
         assert given == [store]
+        assert still_held(store)()
         assert mate.duties.names == set()
         assert await store.read(lambda tx: tx.query("SELECT count(*) FROM duties")) == [(0,)]
 
