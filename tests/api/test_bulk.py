@@ -274,7 +274,7 @@ async def test_a_client_that_goes_away_ends_the_work_and_what_it_sent_is_done() 
             sock.connect(str(b.served.socket))
             sock.sendall(HEAD + b"Content-Length: 9999\r\n\r\n" + line("0"))
             await b.feed.wait_beyond(0)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while b'route="/v1/targets",status="200"' not in b.metrics.render({}):
                 await anyio.lowlevel.checkpoint()
         assert len(b.commands.submitted) == 1

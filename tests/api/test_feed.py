@@ -280,7 +280,7 @@ async def test_streams_end_when_the_daemon_does() -> None:
     async with bench() as b, streamed(b) as response:
         await response.content.readline()
         b.feed.close()
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await response.content.read()
 
 
@@ -289,7 +289,7 @@ async def test_a_stream_that_nobody_reads_any_more_ends() -> None:
         async with streamed(b) as response:
             await response.content.readline()
             response.close()
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while b.metrics.render({}).find(b'route="/v1/events",status="200"') < 0:
                 await b.emit("order.held", shop="acme", order="1")
                 await anyio.lowlevel.checkpoint()

@@ -14,6 +14,7 @@ import pytest
 import structlog.testing
 
 from tests.api.bench import TOKEN, Bench, an_order, bench
+from tests.support.ports import free_port
 
 TARGETS = "/v1/shops/acme/orders/67890/targets"
 JSON = {"Content-Type": "application/json"}
@@ -45,7 +46,7 @@ async def test_head_answers_as_get_does_without_the_body() -> None:
 
 async def test_head_of_what_streams_ends_at_once() -> None:
     async with bench(an_order()) as b:
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             got = await b.call("HEAD", "/v1/events", headers={"Accept": "text/event-stream"})
             assert (got.status, got.headers["Content-Type"], got.body) == (200, "text/event-stream", b"")
             assert (await b.call("HEAD", "/v1/dump")).headers["Content-Type"] == "application/x-ndjson"
@@ -255,7 +256,7 @@ async def test_a_client_that_goes_away_amid_its_body_alarms_nobody(head: str) ->
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.connect(str(b.served.socket))
                 sock.sendall(f"POST {TARGETS} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n5\r\n{{".encode())
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while b'status="400"' not in b.metrics.render({}):
                     await anyio.lowlevel.checkpoint()
         assert logs == []
@@ -276,13 +277,6 @@ async def test_answers_name_no_framework() -> None:
 
 
 # -- TCP ---------------------------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 EVERY_KIND = ("/", "/v1/status", "/metrics", "/openapi.json", "/nowhere", "/v1/shops/nope")

@@ -11,7 +11,7 @@ import pytest
 from storage.jobs import next_piece, note_progress
 from storage.records import Order, Problem, Situation
 from tests.api.bench import TOKEN, Bench, an_order, bench
-from tests.api.test_http import free_port
+from tests.support.ports import free_port
 
 ACTIONS = ("retry", "skip", "hold", "release", "cancel")
 BLOCKED = {"situation": "blocked"}

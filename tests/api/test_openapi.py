@@ -30,7 +30,7 @@ from orchestrator.decisions.problems import REFUSAL_TITLES
 from storage.records import Problem, Situation
 from storage.rejected import add_rejected
 from tests.api.bench import TOKEN, an_order, bench
-from tests.api.test_http import free_port
+from tests.support.ports import free_port
 
 DOCUMENT = openapi_document()
 _EXAMPLES = 20

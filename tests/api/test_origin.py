@@ -16,7 +16,8 @@ import pytest
 from orchestrator.api.dashboard import page
 from orchestrator.api.routes import ROUTES
 from tests.api.bench import TOKEN, Bench, Got, an_order, bench
-from tests.api.test_http import JSON, TARGETS, free_port, raw
+from tests.api.test_http import JSON, TARGETS, raw
+from tests.support.ports import free_port
 
 PAUSE = "/v1/shops/acme/pause"
 FOREIGN: tuple[Mapping[str, str], ...] = (

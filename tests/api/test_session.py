@@ -20,7 +20,7 @@ from orchestrator.clock import Clock
 from storage.errors import StoreUnavailable
 from storage.sessions import KeptSession
 from tests.api.bench import TOKEN, Bench, Got, an_order, bench
-from tests.api.test_http import free_port
+from tests.support.ports import free_port
 
 PAUSE = "/v1/shops/acme/pause"
 SESSION = "/v1/session"

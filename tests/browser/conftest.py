@@ -15,8 +15,8 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from tests.api.test_http import free_port
 from tests.browser.desk import TOKEN, WIDTHS, Desk, Erp, Shops
+from tests.support.ports import free_port
 from tests.support.process import QUICK, daemon_process
 from tests.support.skips import skip
 

@@ -13,7 +13,7 @@ from tests.chaos.servers import Servers, running_servers
 from tests.chaos.settings import Settings
 from tests.chaos.world import ChaosDaemon, World
 from tests.push.erp import running_erp
-from tests.support.shopify_sender import free_port
+from tests.support.ports import free_port
 from tests.support.ways import Way, serving
 
 

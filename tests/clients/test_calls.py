@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from tests.api.bench import TOKEN, an_order, bench
-from tests.api.test_http import free_port
 from tests.support.clients import GENERATORS, ROOT, ScriptedDaemon, command_of, interpreter
+from tests.support.ports import free_port
 from tests.support.skips import skip
 
 CALLS = {

@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from tests.api.test_http import free_port
 from tests.support.clients import EXAMPLES, ROOT, ScriptedDaemon, run_example
+from tests.support.ports import free_port
 from tests.support.process import DaemonProcess, daemon_process
 
 TOKEN = "token-of-the-erp"

@@ -14,8 +14,8 @@ import pytest
 
 from orchestrator.api.openapi import openapi_document
 from tests.api.bench import TOKEN, an_order, bench
-from tests.api.test_http import free_port
 from tests.support.clients import GENERATORS, interpreter
+from tests.support.ports import free_port
 from tests.support.skips import skip
 
 REMEDY = "make generators, with npm and the package indexes in reach"

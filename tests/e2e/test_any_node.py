@@ -14,8 +14,8 @@ import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing import postgres
-from tests.api.test_http import free_port
 from tests.push.erp import SECRET, running_erp
+from tests.support.ports import free_port
 from tests.support.process import DaemonProcess, daemon_process
 
 pytestmark = pytest.mark.e2e

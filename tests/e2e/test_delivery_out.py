@@ -14,9 +14,10 @@ import anyio
 import pytest
 
 from tests.push.erp import SECRET, Delivered, Erp, is_genuine, running_erp
+from tests.support.ports import free_port
 from tests.support.process import DaemonProcess
 from tests.support.shopify_scene import Scene, all_events, configure, of_types, scene
-from tests.support.shopify_sender import Webhook, free_port, fulfillment, order, product
+from tests.support.shopify_sender import Webhook, fulfillment, order, product
 
 pytestmark = pytest.mark.e2e
 

@@ -21,16 +21,10 @@ import pytest
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.push.erp import SECRET as ERP_SECRET
 from tests.push.erp import is_genuine, running_erp
+from tests.support.ports import free_port
 
 HINT_SECRET = "a-long-hint-secret"
 PATIENCE_SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.engines import engine_of
 from storage.webhooks import shops_with_webhooks
 from tests.support.engines import store_url
+from tests.support.ports import free_port
 from tests.support.process import DaemonProcess, daemon_process
-from tests.support.shopify_sender import Sender, free_port
+from tests.support.shopify_sender import Sender
 
 NOTHING: dict[str, Any] = {"events": [], "rejected": [], "products": {}, "orders": []}
 _FROM_WEBHOOKS = ("order.", "fulfillment.", "product.", "import.")

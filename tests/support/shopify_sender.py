@@ -9,8 +9,6 @@ import base64
 import hashlib
 import hmac
 import json
-import random
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -23,7 +21,6 @@ SECRET = "sandbox-secret-1"
 """The app's secret of the sandbox's first Shopify shop."""
 
 _ANSWER_SECONDS = 60
-_PORTS = range(20_000, 32_000)  # below those that connections get, so that a restarted daemon finds its port free
 
 
 @dataclass(frozen=True)
@@ -88,19 +85,6 @@ def time_of(version: int) -> str:
 
 def is_about_products(webhook: Webhook) -> bool:
     return (webhook.topic or "").startswith("products/")
-
-
-def free_port() -> int:
-    """A port for a listener that comes and goes."""
-    rng = random.Random()
-    while True:
-        port = rng.choice(_PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 class Sender:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -35,6 +35,7 @@ _RARELY_SECONDS = 3600  # polls of the shop that pushes: what arrives there, arr
 _START_SECONDS = 20.0
 _END_SECONDS = 8.0
 _LOOK_SECONDS = 0.05
+_PORTS = range(20_000, 32_000)  # that the system gives to nobody between the choice and the start of the daemon
 _LAST_LINES = 5
 
 
@@ -198,7 +199,8 @@ def signals_interrupt() -> Iterator[None]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
