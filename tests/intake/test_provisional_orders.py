@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -156,10 +155,10 @@ async def test_a_target_of_it_waits_for_reads_that_are_behind_the_webhook(
     async with pushing(tmp_path, 1) as (floor, name, sender):
         worker = floor.supervisor.worker(name)
         assert worker is not None
-        look, asked = worker.client.read, count(1)
+        look = worker.client.read
 
         async def read(order_id: str) -> OrderSnapshot:
-            if next(asked) <= 3:  # the webhook's look, then the target's
+            if not await floor.events("read.failed", order=order_id):  # the webhook's looks, then the target's first
                 raise NotFound("no such order yet")
             return await look(order_id)
 

@@ -190,10 +190,14 @@ async def test_a_cancelled_job_leaves_the_orders_that_it_did_not_come_to(tmp_pat
         assert await floor.store.read(lambda tx: next_piece(tx, SHOP)) is None
 
 
-async def test_jobs_of_one_shop_after_another_are_begun_at_once(tmp_path: Path) -> None:
+async def test_jobs_of_one_shop_after_another_are_begun_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_REST_SECONDS", "_LOOK_SECONDS"):
+        monkeypatch.setattr(job_runner, name, 3600.0)  # nobody finds by looking what the runner did not hear of
     sandbox = Sandbox(SandboxSettings(orders=2))
     async with shopfloor(sandbox, tmp_path) as floor, at_work(floor):
-        with anyio.fail_after(20):  # less than the runner rests where it misses that a job was accepted
+        with anyio.fail_after(60):
             for turn in range(30):
                 job = await start(floor, "hold" if turn % 2 == 0 else "release", Wanted(shop=SHOP))
                 assert (await ended(floor, job)).done == 2

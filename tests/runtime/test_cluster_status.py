@@ -38,7 +38,7 @@ async def test_each_node_shows_what_all_hold(tmp_path: Path) -> None:
         await second.start(group, config)
         with anyio.fail_after(60):
             await committed.until(lambda: holders(store, config), lambda found: set(found.values()) == {"a", "b"})
-            while not (first.worker("acme") or second.worker("acme")):  # noqa: ASYNC110 - it is being started
+            while not any(each.shops()["acme"].next_sync_at for each in (first, second)):  # noqa: ASYNC110 - it is begun
                 await anyio.sleep(0.01)
         held = await holders(store, config)
         for supervisor, name in ((first, "a"), (second, "b")):

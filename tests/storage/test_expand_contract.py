@@ -214,13 +214,13 @@ async def test_a_migration_that_has_to_wait_for_a_table_lets_the_others_go_on(
                 with postgres.server().asked(name) as other, other.transaction():
                     other.execute(f"LOCK TABLE orders IN {lock} MODE".encode())
                     group.start_soon(upgrade)
-                    with anyio.fail_after(30):
+                    with anyio.fail_after(60):
                         while not logs:  # noqa: ASYNC110 - its log tells it
                             await anyio.sleep(0.01)
                     # this would stand behind a lock that waits
                     assert await store.read(lambda tx: get_order(tx, "acme", order().id)) is not None
                     assert not opened.is_set()
-                with anyio.fail_after(30):
+                with anyio.fail_after(60):
                     await opened.wait()
         assert "store.migration_waits" in {each["event"] for each in logs}
         assert await store.read(versions) == list(range(1, NEWEST + len(migrations) + 1))

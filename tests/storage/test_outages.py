@@ -100,7 +100,8 @@ async def test_a_store_has_seven_connections_at_most(url: str) -> None:
                     for _ in range(20):
                         group.start_soon(ask)
                 ((found,),) = server.execute(
-                    "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (name_of(url),)
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'",
+                    (name_of(url),),  # the server looks after its tables now and then, by a process of its own
                 ).fetchall()
                 assert found <= 7
 
@@ -186,14 +187,15 @@ async def road(url: str) -> AsyncIterator[tuple[Way, str]]:
 
 async def test_a_server_that_says_nothing_is_given_up_in_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other end acknowledges whatever is sent, so the system finds nothing wrong with the connection."""
-    monkeypatch.setattr(connection.PatientConnection, "longest_seconds", 0.5)
     async with road(url) as (way, through), open_store(f"{through}?connect_timeout=2", NOW) as store:
         await write(store, "one")
         await types(store)
         way.silence()
-        for call in (partial(types, store), partial(write, store, "lost")):
-            with pytest.raises(StoreUnavailable, match="look after the server"):
-                await call()
+        with monkeypatch.context() as impatient:
+            impatient.setattr(connection.PatientConnection, "longest_seconds", 0.5)
+            for call in (partial(types, store), partial(write, store, "lost")):
+                with pytest.raises(StoreUnavailable, match="look after the server"):
+                    await call()
         way.open()  # what was sent meanwhile arrives now
         await again(partial(write, store, "two"))
         assert await types(store) == ["one", "two"]

@@ -21,7 +21,7 @@ from storage.store import Store
 from storage.targets import insert_target
 from storage.transaction import Transaction
 
-_PATIENCE_SECONDS = 20
+_PATIENCE_SECONDS = 60
 
 
 @pytest.mark.parametrize("is_beside_stale", [False, True])
