@@ -257,7 +257,7 @@ async def test_a_call_that_did_not_arrive_is_found_undone_by_reading(platform: s
 
 
 async def test_an_answer_that_stalls_is_ambiguous(platform: str) -> None:
-    async with staged(platform, timeout_seconds=0.3) as stage:
+    async with staged(platform, timeout_seconds=0.7) as stage:
         await stage.client.read(stage.order)
         stage.sandbox.faults.script("stall_after", step=moves_of(platform)[0].step)
         failure = await _failure_of(stage, 0)

@@ -105,7 +105,7 @@ async def staged(
     platform: str,
     *,
     variant: str | None = None,
-    timeout_seconds: float = 10,
+    timeout_seconds: float = 60,
     page_size: int = 100,
     lookback_seconds: float = 120,
     options: Mapping[str, Json] | None = None,

@@ -105,7 +105,13 @@ async def facing(
     """The listener alone. `shops`: in place of the one shop with `secrets`; `reread`: as in `Reception`."""
     own = {SHOP: replace(shop, webhook_secrets=tuple(map(SecretStr, secrets)))}
     inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
-    plain = {"host": "127.0.0.1", "port": ANY_PORT, "tls": None, "max_body_bytes": 100_000, "read_timeout_seconds": 5.0}
+    plain = {
+        "host": "127.0.0.1",
+        "port": ANY_PORT,
+        "tls": None,
+        "max_body_bytes": 100_000,
+        "read_timeout_seconds": 60.0,
+    }
     chosen = WebhookSettings.model_construct(None, **plain | settings)
     reception = Reception(floor.store, shops or (lambda: own), chosen, Clock(), Checkpoints(), inbox.arrived)
     if reread is not None:

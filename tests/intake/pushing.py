@@ -31,7 +31,7 @@ async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, s
             await floor.commands.sync(name, 30)
             inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
             settings = WebhookSettings.model_construct(
-                host="127.0.0.1", port=0, tls=None, max_body_bytes=100_000, read_timeout_seconds=5.0
+                host="127.0.0.1", port=0, tls=None, max_body_bytes=100_000, read_timeout_seconds=60.0
             )
             reception = Reception(floor.store, lambda: config.shops, settings, Clock(), Checkpoints(), inbox.arrived)
             async with (

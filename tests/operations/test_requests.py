@@ -59,7 +59,7 @@ def wanted(state: str) -> TargetRequest:
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_a_sync_is_done_by_the_holder_and_its_report_comes_back(tmp_path: Path, platform: str) -> None:
     async with floor(tmp_path, platform) as (_, shop, _, other):
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             await other.commands.sync(shop, 30)  # of the first one, at start, or of the next
             report = await other.commands.sync(shop, 30)
         assert report is not None
@@ -70,7 +70,7 @@ async def test_a_sync_is_done_by_the_holder_and_its_report_comes_back(tmp_path: 
 async def test_a_target_is_reached_that_another_node_took(tmp_path: Path, platform: str) -> None:
     """The order is unknown first, so the holder is asked to read it; then it is woken, and the end is reported here."""
     async with floor(tmp_path, platform) as (_, shop, holder, other):
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             await holder.commands.sync(shop, 30)
             for order in await known(holder):
                 target = await other.submit(shop, order, "accepted")
@@ -80,7 +80,7 @@ async def test_a_target_is_reached_that_another_node_took(tmp_path: Path, platfo
 async def test_an_unknown_order_is_read_by_the_holder_for_a_target_a_preview_and_a_refresh(tmp_path: Path) -> None:
     async with floor(tmp_path, orders=3) as (sandbox, shop, _, other):
         first, second, third = sandbox.selldone.order_ids()
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             assert (await other.commands.preview(shop, first, wanted("accepted"))).milestone == "accepted"
             assert (await other.commands.refresh(shop, second)).id == second
             target = await other.submit(shop, third, "accepted")
@@ -103,7 +103,7 @@ async def test_a_refusal_comes_back_as_the_holder_made_it(
     async with floor(tmp_path) as (_, _, holder, other):
         said = []
         for node in (holder, other):
-            with anyio.fail_after(30), pytest.raises(Refused) as refused:
+            with anyio.fail_after(60), pytest.raises(Refused) as refused:
                 await act(node)
             said.append((refused.value.slug, refused.value.detail, refused.value.extra))
         assert said[0] == said[1]
@@ -112,7 +112,7 @@ async def test_a_refusal_comes_back_as_the_holder_made_it(
 
 async def test_a_shop_is_paused_and_resumed_at_any_node(tmp_path: Path) -> None:
     async with floor(tmp_path) as (sandbox, shop, holder, other):
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             await holder.commands.sync(shop, 30)
             worker = holder.supervisor.worker(shop)
             assert worker is not None
@@ -141,7 +141,7 @@ async def test_a_pause_reaches_a_holder_that_did_not_answer_in_time(
         assert row.paused_by == "person"
         worker = holder.supervisor.worker(shop)
         assert worker is not None
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while not worker.admission.is_paused:  # noqa: ASYNC110 - the worker's, which signals nobody of it
                 await anyio.sleep(0.01)
 
@@ -151,7 +151,7 @@ async def test_a_pause_waits_for_nothing_else_that_is_asked_of_the_holder(
 ) -> None:
     monkeypatch.setattr(requests, "_AT_ONCE", 0)
     async with floor(tmp_path) as (_, shop, holder, other):
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             await other.commands.pause(shop, None)
         worker = holder.supervisor.worker(shop)
         assert worker is not None
@@ -163,13 +163,13 @@ async def test_a_sync_is_reported_by_a_later_version_that_says_more(
 ) -> None:
     monkeypatch.setattr(requests, "asdict", lambda report: {**asdict(report), "of_another_day": 1})
     async with floor(tmp_path) as (_, shop, _, other):
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             assert await other.commands.sync(shop, 30) is not None
 
 
 async def test_a_sync_that_nobody_waits_for_any_more_is_done_all_the_same(tmp_path: Path) -> None:
     async with floor(tmp_path) as (sandbox, shop, holder, other):
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             await holder.commands.sync(shop, 30)
             new = sandbox.selldone.panel.add()
             await other.commands.sync(shop, 0.0)  # it has begun, and may have ended
@@ -180,7 +180,7 @@ async def test_what_a_version_of_another_day_asks_is_refused_for_a_while(tmp_pat
     async with floor(tmp_path) as (_, shop, _, other):
         asked = Request("later", shop, "of-another-day", None, True, 1)
         await other.store.write(lambda tx: add_request(tx, asked))
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             await other.store.notify("asked", shop)
             found = await other.committed.until(
                 lambda: other.store.read(lambda tx: get_requests(tx, ["later"])),
@@ -194,7 +194,7 @@ async def test_a_shop_that_nobody_works_for_is_refused_soon(tmp_path: Path, monk
     async with floor(tmp_path) as (_, shop, holder, other):
         monkeypatch.setattr(holder.supervisor, "worker", lambda _shop: None)
         for act in (other.commands.refresh(shop, "1"), other.commands.sync(shop, 30)):
-            with anyio.fail_after(30), pytest.raises(Refused) as refused:
+            with anyio.fail_after(60), pytest.raises(Refused) as refused:
                 await act
             assert (refused.value.slug, refused.value.retry_after_seconds) == ("overloaded", 1)
         assert await other.store.read(open_requests) == []
@@ -309,7 +309,7 @@ async def test_what_a_holder_began_before_it_ended_is_done_by_the_next_one(tmp_p
 
         await holder.supervisor.drain(5)
         await other.store.write(unit)
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             await other.store.notify("asked", shop)
             await other.committed.until(lambda: known(other), lambda found: order in found)
 
@@ -336,7 +336,7 @@ async def test_lost_notices_are_made_good_by_looking(tmp_path: Path) -> None:
 
 async def test_a_job_for_the_shops_of_another_node_is_carried_out_there(tmp_path: Path) -> None:
     async with floor(tmp_path, orders=3) as (_, shop, holder, other):
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             await holder.commands.sync(shop, 30)
             job = await other.commands.start_job(Action.HOLD, Wanted(shop=shop), None, None, "somebody")
             assert (await ended(other, job.id)).done == 3

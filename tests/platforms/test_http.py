@@ -250,7 +250,7 @@ async def test_an_answer_that_changes_the_protocol_is_no_success(is_effect: bool
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server, open_caller() as caller:
         failure = await failure_of(caller, url, is_effect=is_effect)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             await hung_up.wait()
     assert isinstance(failure, Transient)
     assert failure.is_ambiguous is is_effect

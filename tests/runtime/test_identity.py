@@ -115,7 +115,7 @@ async def test_names_that_are_swapped_touch_no_order_and_go_on_when_they_are_swa
             config.path.write_text(json.dumps(right))
             await floor.supervisor.reload(load(config.path))
             await floor.commands.release("acme", order)
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 assert (await floor.finished(target)).status is TargetStatus.REACHED
             assert {each.data["by"] for each in await floor.event("shop.resumed", count=2)} == {"config"}
 

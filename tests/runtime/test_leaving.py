@@ -82,7 +82,7 @@ async def test_a_shop_that_is_back_goes_on_with_what_waited(tmp_path: Path) -> N
         await floor.supervisor.reload(with_shops(config, before))
         assert len(await floor.events("shop.returned")) == 1
         await floor.commands.resume(SHOP)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             assert (await floor.finished(target)).status is TargetStatus.REACHED
 
 
@@ -102,7 +102,7 @@ async def test_a_call_that_was_out_when_the_shop_left_is_resolved_when_it_is_bac
         assert shown["wait"]["reason"] == "not_configured"
         held_call.release()
         await floor.supervisor.reload(with_shops(config, before))
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             assert (await floor.finished(target)).status is TargetStatus.REACHED
         assert sandbox.ledger.effects(order.id) == ["confirm", "prepare", "send", "deliver"]
 
@@ -149,7 +149,7 @@ async def test_what_is_left_of_a_queue_waits_in_its_turn(tmp_path: Path) -> None
         await floor.commands.cancel_target(first.id)
         await floor.supervisor.reload(with_shops(config, before))
         await floor.commands.resume(SHOP)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             assert (await floor.finished(second)).status is TargetStatus.REACHED
         assert (await floor.target(first.id)).status is TargetStatus.CANCELLED
 
@@ -170,10 +170,10 @@ async def test_a_reload_on_a_full_disk_is_applied_and_recorded_once_there_is_roo
             await floor.supervisor.reload(with_shops(config, {}))
         assert [each["log_level"] for each in logs if each["event"] == "shops.not_noted"] == ["error"]
         assert not floor.supervisor.is_configured(SHOP)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await floor.event("shop.left")
         await floor.supervisor.reload(with_shops(config, before))
         await floor.event("shop.returned")
         (order,) = await floor.orders()
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             assert (await floor.reach(order.id, "accepted")).status is TargetStatus.REACHED

@@ -198,7 +198,7 @@ async def test_steps_of_a_slow_shop_go_on_while_its_orders_are_read(tmp_path: Pa
 
         async with anyio.create_task_group() as group:
             group.start_soon(look)
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 for target in targets:
                     assert (await floor.finished(target)).status is TargetStatus.REACHED
             group.cancel_scope.cancel()

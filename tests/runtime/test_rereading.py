@@ -141,7 +141,7 @@ async def test_a_start_tries_it_at_once_for_it_may_be_another_version(tmp_path: 
             assert len(await rejected_of(floor)) == 1
         sandbox.platforms[platform].operate({"action": "repair", "order": bad})
         async with working_on(sandbox, config, tmp_path) as floor:
-            with anyio.fail_after(30):
+            with anyio.fail_after(60):
                 await floor.event("order.imported", order=bad)
             assert await rejected_of(floor) == []
 

@@ -94,7 +94,7 @@ async def test_a_start_takes_up_a_few_shops_at_once(tmp_path: Path, monkeypatch:
             await floor.event("sync.completed", count=24)
         monkeypatch.setattr(SelldoneClient, "list_page", listed)
         monkeypatch.setattr(ListAdoption, "adopt_page", adopted)
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             async with working_on(sandbox, config, tmp_path):
                 await all_taken.wait()
     assert 1 < crowd.most <= 16
@@ -108,7 +108,7 @@ async def test_short_pages_of_platforms_that_are_silent_keep_no_others_waiting()
             await turn.during(call)
         done.append(name)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             for number in range(100):
                 group.start_soon(walk, f"silent {number}", answered.wait)
@@ -154,7 +154,7 @@ async def test_a_call_that_does_not_return_gives_its_turn_to_others() -> None:
             await turn.during(call)
         done.append(name)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             for number in range(8):
                 group.start_soon(walk, f"silent {number}", answered.wait)
@@ -182,7 +182,7 @@ async def test_where_every_call_takes_long_not_all_of_them_go_out() -> None:
             await turn.during(call)
             crowd.leave()
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             for _ in range(30):
                 group.start_soon(walk)
@@ -205,7 +205,7 @@ async def test_who_lost_its_turn_waits_for_another_one() -> None:
                 await anyio.lowlevel.checkpoint()
             crowd.leave()
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(walk, answered.wait)
             await anyio.lowlevel.checkpoint()
@@ -229,7 +229,7 @@ async def test_a_call_that_fails_leaves_as_many_turns_as_there_were(is_taken_ove
             async with turns.turn() as turn:
                 await turn.during(partial(fail, until))
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         for _ in range(3):
             until = anyio.Event()
             async with anyio.create_task_group() as group:

@@ -104,7 +104,7 @@ async def test_a_target_is_accepted_before_any_worker_is_started_and_reached_the
         await node.commands.submit(SHOP, order, wanted(state="accepted"))
         async with anyio.create_task_group() as group:
             await node.supervisor.start(group, config)
-            with anyio.fail_after(30):
+            with anyio.fail_after(60):
                 assert (await finished(store, committed, order)).status is TargetStatus.REACHED
             await node.supervisor.drain(5)
 
@@ -124,7 +124,7 @@ async def test_a_worker_that_falls_again_and_again_is_started_after_waits_that_c
     async with standing_still(tmp_path, monkeypatch):
         monkeypatch.setattr(supervising, "_PAUSE_SECONDS", Growing(1.0, 30.0))
         monkeypatch.setattr(supervising, "equal_jitter", at_once)
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             await enough.wait()
     waits, jitters = zip(*spread[:4], strict=True)
     assert list(waits) == sorted(waits)
@@ -247,7 +247,7 @@ async def test_a_target_is_accepted_where_another_node_works_for_the_shop_and_th
             assert second.supervisor.worker(SHOP) is None
             await first.commands.sync(SHOP, 30)
             (order,) = sandbox.selldone.order_ids()
-            with anyio.fail_after(30):
+            with anyio.fail_after(60):
                 await second.commands.submit(SHOP, order, wanted(state="accepted"))
                 assert (await finished(store, committed, order)).status is TargetStatus.REACHED
             await first.supervisor.drain(5)

@@ -40,7 +40,7 @@ QUICK: dict[str, Any] = {
     "retry": {"attempts": 8, "base_seconds": 0.01, "max_seconds": 0.05},
     "circuit": {"failures": 1000, "cooldown_seconds": 0.05},
     "poll": {"interval_seconds": 3600, "after_step_seconds": None},
-    "timeout_seconds": 5,
+    "timeout_seconds": 60,
 }
 
 

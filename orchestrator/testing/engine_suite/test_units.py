@@ -222,7 +222,7 @@ async def test_a_notice_reaches_whoever_listens_on_its_channel_by_then(engine: E
         async with store.listen("a") as one, store.listen("a") as other, store.listen("b") as apart:
             for channel, text in (("a", "first"), ("a", "second"), ("b", "third")):
                 await store.notify(channel, text)
-            with anyio.fail_after(30):
+            with anyio.fail_after(60):
                 assert [await anext(one), await anext(one)] == ["first", "second"]
                 assert [await anext(other), await anext(other)] == ["first", "second"]
                 assert await anext(apart) == "third"

@@ -129,8 +129,8 @@ async def test_a_part_that_used_up_its_attempts_is_not_shipped_again_when_a_pers
 
 
 async def test_a_call_that_was_given_up_and_takes_effect_later_is_seen_before_it_is_repeated(tmp_path: Path) -> None:
-    sandbox = shopify(stall_seconds=0.5)
-    async with floor_of(sandbox, tmp_path, timeout_seconds=0.2, lost_answer_seconds=3) as floor:
+    sandbox = shopify(stall_seconds=0.9)
+    async with floor_of(sandbox, tmp_path, timeout_seconds=0.6, lost_answer_seconds=3) as floor:
         order = await order_at(floor, WHOLE)
         line = next(iter(order.facts["lines"]))
         sandbox.faults.script("stall_before", step="fulfill")
