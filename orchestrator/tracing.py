@@ -19,6 +19,7 @@ from typing import Any, Final
 import structlog
 
 from orchestrator import __version__
+from storage.extras import install
 from storage.records import Event, Json
 
 log = structlog.get_logger()
@@ -109,7 +110,7 @@ def exporter_of(environ: Mapping[str, str], node: str) -> tuple[Export, Callable
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
     except ImportError:
-        log.error("tracing.unavailable", remedy="pip install 'fulfilld[otel]', or unset OTEL_EXPORTER_OTLP_ENDPOINT")
+        log.error("tracing.unavailable", remedy=f"{install('otel')}, or unset OTEL_EXPORTER_OTLP_ENDPOINT")
         return None
     try:
         exporter = OTLPSpanExporter()

@@ -6,6 +6,8 @@ import base64
 import hashlib
 from collections.abc import Sequence
 
+from storage.extras import missing
+
 SHORTEST_KEY = 32
 """So many characters has a key that cannot be tried; `fulfilld secret new` makes one."""
 
@@ -22,7 +24,7 @@ class Sealer:
         try:
             from cryptography.fernet import Fernet, MultiFernet
         except ImportError:
-            raise ValueError("needs cryptography, which is not installed: pip install cryptography") from None
+            raise ValueError(missing("cryptography", "postgres")) from None
         self._keys = MultiFernet([Fernet(_derived(key)) for key in keys])
 
     def seal(self, text: bytes) -> bytes:

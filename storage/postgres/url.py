@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, unquote, urlencode
 
+from storage.extras import missing
+
 SCHEME: Final = "postgresql://"
 
 SECRETS: Final = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
@@ -39,7 +41,7 @@ def options_of(url: str) -> dict[str, str]:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict
     except ImportError:
-        raise ValueError("needs psycopg, which is not installed: pip install 'psycopg[binary]'") from None
+        raise ValueError(missing("psycopg", "postgres")) from None
     if not url.startswith(SCHEME):
         raise ValueError(_HELP)
     url, own = _without_own(url)

@@ -15,6 +15,7 @@ from orchestrator.config.problems import written
 from orchestrator.event_types import EVENT_TYPES
 from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import PLATFORMS
+from storage.extras import install
 from tests.support.config_files import errors, loaded, places, replaced, shop, with_shop, write
 
 COMMENT = "a comment - comments stand on lines of their own, which begin with //"
@@ -352,7 +353,7 @@ def test_a_server_without_its_library_is_refused_with_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     [line] = errors(tmp_path, {"storage": {"url": "postgresql://u:pass-word@h/db"}})
-    assert line == "storage.url: needs psycopg, which is not installed: pip install 'psycopg[binary]'"
+    assert line == f"storage.url: needs psycopg, which is not installed: {install('postgres')}"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.com", "::", ""])

@@ -18,6 +18,7 @@ import structlog.testing
 from orchestrator.process import traces
 from orchestrator.process.traces import Traces
 from orchestrator.tracing import Span, exporter_of, spans_of, trace_id_of
+from storage.extras import install
 from storage.records import Event
 from storage.transaction import Published
 from tests.api.bench import Bench, an_order, bench
@@ -110,7 +111,7 @@ def test_without_the_extra_the_log_says_what_to_install(monkeypatch: pytest.Monk
     with structlog.testing.capture_logs() as lines:
         assert exporter_of(ENDPOINT, "node") is None
     (line,) = lines
-    assert (line["event"], "fulfilld[otel]" in line["remedy"]) == ("tracing.unavailable", True)
+    assert (line["event"], install("otel") in line["remedy"]) == ("tracing.unavailable", True)
 
 
 async def ended(b: Bench, target: str) -> Published:
