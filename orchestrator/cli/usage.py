@@ -16,8 +16,13 @@ from orchestrator.cli.complaints import fitted
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What the library raises for every mistake in a command line; it is not exported by name."""
 
+_OF_A_DAEMON = ("--socket", "--url")
+
 GLOBAL_OPTIONS = {"--config": "FILE", "--socket": "PATH", "--url": "URL"}
 """The options that stand before the command, with what follows them."""
+
+OWN = frozenset({"run", "config check", "doctor", "webhooks", "migrate-store", "sandbox", "demo"})
+"""The commands that ask no daemon, though they work on something: each refuses the options that name one."""
 
 _HEADING = "Error: "
 """What the library puts before its message."""
@@ -41,7 +46,8 @@ def reword(error: Any) -> None:
     if option in GLOBAL_OPTIONS and error.ctx is not None:
         program = error.ctx.find_root().command_path
         command = error.ctx.command_path.removeprefix(program).strip()
-        error.message += f" - it stands before the command: {program} {option} {GLOBAL_OPTIONS[option]} {command}"
+        if not (command in OWN and option in _OF_A_DAEMON):
+            error.message += f" - it stands before the command: {program} {option} {GLOBAL_OPTIONS[option]} {command}"
     elif (words := _constraint(error.__cause__)) is not None:
         error.message = words
     message = fitted(f"{_HEADING}{error.format_message()}").removeprefix(_HEADING)

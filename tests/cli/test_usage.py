@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from orchestrator.cli.app import app
+from orchestrator.cli.usage import OWN
 from tests.cli.fake import Run
 from tests.cli.test_docs import commands
 
@@ -31,6 +32,27 @@ def test_a_global_option_behind_the_command_is_reported_where_it_stands(
     result = run(*arguments)
     assert result.exit_code == 2
     assert f"it stands before the command: {example}\n" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--socket", "--url"])
+@pytest.mark.parametrize("command", sorted(OWN))
+def test_a_command_that_asks_no_daemon_refuses_options_that_name_one(run: Run, command: str, option: str) -> None:
+    words = command.split()
+    more = {"webhooks": ["acme"], "migrate-store": ["sqlite:///a.db", "sqlite:///b.db"]}.get(command, [])
+    result = run(option, "http://127.0.0.1:1", *words, *more)
+    assert result.exit_code == 2
+    assert f"{option} names a daemon, and `fulfilld {command}` asks none - " in " ".join(result.stderr.split())
+    behind = run(*words, option, "http://127.0.0.1:1", *more)
+    assert behind.exit_code == 2
+    assert f"No such option: {option}" in behind.stderr
+    assert "it stands before the command" not in behind.stderr
+
+
+def test_run_says_where_it_listens_and_what_simulates_reads_no_config(run: Run) -> None:
+    assert "api.socket" in run("--socket", "x.sock", "run").stderr
+    for command in ("sandbox", "demo"):
+        result = run("--config", "nowhere.json", command)
+        assert (result.exit_code, "--config says nothing" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +113,7 @@ def test_usage_shows_arguments_by_their_names(run: Run, command: str, usage: str
 _HELP_OF_ALL = """
 import json, sys
 from orchestrator.cli.app import app
+from orchestrator.cli.usage import OWN
 for command in json.loads(sys.argv[1]):
     try:
         app([*command.split(), "--help"], prog_name="fulfilld")

@@ -100,6 +100,21 @@ def place_of(context: typer.Context) -> Place:
     return place
 
 
+def own_place(context: typer.Context, remedy: str = "leave it out", *, reads_config: bool = True) -> Place:
+    """What the global options said to a command that asks no daemon. Raises Failure (2) for one that it would have to
+    ignore."""
+    from orchestrator.cli.failures import ExitCode, Failure
+
+    place, program = place_of(context), context.find_root().command_path
+    command = f"fulfilld{context.command_path.removeprefix(program)}"
+    if place.socket is not None or place.url is not None:
+        option = "--url" if place.socket is None else "--socket"
+        raise Failure(f"{option} names a daemon, and `{command}` asks none", ExitCode.USAGE, remedy=remedy)
+    if place.config is not None and not reads_config:
+        raise Failure(f"--config says nothing to `{command}`, which reads none", ExitCode.USAGE, remedy=remedy)
+    return place
+
+
 def client_of(context: typer.Context) -> Client:
     """A client of the daemon. Raises Failure when the address cannot be found out."""
     from orchestrator.cli.client import Client

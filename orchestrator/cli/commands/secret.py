@@ -10,7 +10,7 @@ _BYTES = 32
 def new() -> None:
     """Print a new secret, as Standard Webhooks write them.
 
-    For delivery.secret, or a webhook_secret that you choose.
+    For delivery.secret, storage.secret_key, or a webhook_secret that you choose.
     """
     import base64
     import secrets

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.commands.options import place_of
+from orchestrator.cli.commands.options import own_place
 
 
 class CountedAs(StrEnum):
@@ -29,7 +29,7 @@ def run(
     ] = False,
 ) -> None:
     """Run the daemon in the foreground; logs go to stderr."""
-    path = place_of(context).config_path()
+    path = own_place(context, "where it listens is api.socket and api.tcp of its config").config_path()
     from orchestrator.daemon.start import Manner
     from orchestrator.daemon.start import run as run_daemon
 
@@ -37,6 +37,7 @@ def run(
 
 
 def sandbox(
+    context: typer.Context,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="P", help="Port on loopback; 0: any.")] = 0,
     orders: Annotated[int, typer.Option("--orders", min=0, metavar="N", help="Orders of each shop.")] = 20,
     latency: Annotated[float, typer.Option("--latency", min=0, metavar="MS", help="Before each answer, in ms.")] = 0,
@@ -54,6 +55,7 @@ def sandbox(
     from orchestrator.cli.simulation import PortRefused, run_sandbox
     from orchestrator.sandbox.server import SandboxSettings, unusable
 
+    own_place(context, reads_config=False)
     settings = SandboxSettings(
         port=port,
         orders=orders,
@@ -72,6 +74,7 @@ def sandbox(
 
 
 def demo(
+    context: typer.Context,
     orders: Annotated[int, typer.Option("--orders", min=8, max=2000, metavar="N", help="Orders of each shop.")] = 25,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the files; on a terminal also the daemon, until Ctrl-C.")
@@ -80,6 +83,7 @@ def demo(
     """Run sandbox and daemon together, to the end. Takes less than a minute."""
     from orchestrator.cli.demo.show import run_demo
 
+    own_place(context, reads_config=False)
     code = run_demo(orders, is_kept=keep)
     sys.stdout.flush()
     raise typer.Exit(code)

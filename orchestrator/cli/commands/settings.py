@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli.commands.options import place_of
+from orchestrator.cli.commands.options import own_place
 
 if TYPE_CHECKING:
     from orchestrator.config import Config, ConfigProblem
@@ -20,7 +20,7 @@ def check(context: typer.Context) -> None:
     from orchestrator.cli.place import config_failure
     from orchestrator.config import ConfigError
 
-    place = place_of(context)
+    place = own_place(context)
     config = place.load_config()
     missing = _missing(config)
     if problems := [problem for problem in _outside(config) if problem not in missing]:

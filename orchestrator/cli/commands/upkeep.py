@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.commands.options import client_of, place_of
+from orchestrator.cli.commands.options import client_of, own_place, place_of
 
 
 def doctor(context: typer.Context) -> None:
@@ -19,7 +19,7 @@ def doctor(context: typer.Context) -> None:
     from orchestrator.cli.doctor import Check, examine, findings_page
     from orchestrator.cli.failures import Failure
 
-    checks: list[Check] = anyio.run(examine, place_of(context).load_config())
+    checks: list[Check] = anyio.run(examine, own_place(context).load_config())
     show(findings_page(checks))
     if failed := sum(check.finding.status == "failed" for check in checks):
         raise Failure(f"{failed} {'check' if failed == 1 else 'checks'} failed")
@@ -64,11 +64,12 @@ def migrate_store(
     from orchestrator.cli.moving_tokens import MovedTokens, move_tokens, sealer_of
     from storage.errors import StoreError
 
+    place = own_place(context)
     engines, tokens = stores_of(source, target), MovedTokens()
 
     def carry(is_new: bool) -> None:
         nonlocal tokens
-        tokens = move_tokens(*engines, lambda: sealer_of(place_of(context)), is_new=is_new)
+        tokens = move_tokens(*engines, lambda: sealer_of(place), is_new=is_new)
 
     try:
         outcome = anyio.run(move_store, *engines, carry)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.commands.options import Shop, place_of
+from orchestrator.cli.commands.options import Shop, own_place
 
 
 def webhooks(
@@ -35,7 +35,7 @@ def webhooks(
     from orchestrator.cli.troubles import troubles
     from orchestrator.cli.webhooks import address_for, inspect_shop, registration_page, shop_of
 
-    config = place_of(context).load_config()
+    config = own_place(context).load_config()
     chosen = shop_of(config, shop)
     address = None if register is None else address_for(config, shop, register)
     with capture_logs() as logged:
