@@ -89,7 +89,8 @@ def test_selldone_gives_no_total_so_nothing_is_held_against_it() -> None:
 
 
 small = st.sampled_from([None, 0, 1, 2, Decimal("0.5"), "1.005", "x"])
-items = st.lists(st.fixed_dictionaries(dict.fromkeys(("price", "count", "dis", "offer_amount", "cross_dis"), small)))
+AMOUNTS = ("price", "count", "dis", "offer_amount", "cross_dis")
+items = st.lists(st.fixed_dictionaries(dict.fromkeys(AMOUNTS, small)))  # in any order
 
 
 @given(items, st.sampled_from([None, 0, 1, 2, 3, Decimal("2.5"), "x"]), st.sampled_from([None, "EUR", "JPY"]))
@@ -99,7 +100,7 @@ def test_discounts_are_known_where_one_reading_adds_up_or_all_that_do_are_the_sa
     def amount(line: dict[str, Any], name: str) -> Decimal | None:
         return Decimal(0) if line[name] is None and name not in ("price", "count") else decimal_of(line[name])
 
-    read = [found for line in lines if None not in (found := [amount(line, name) for name in line])]
+    read = [found for line in lines if None not in (found := [amount(line, name) for name in AMOUNTS])]
     goods = decimal_of(price)
     fitting: list[list[Decimal]] = []
     if goods is not None and len(read) == len(lines):
