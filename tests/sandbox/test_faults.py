@@ -56,7 +56,7 @@ async def test_a_stalled_call_is_answered_only_after_the_client_gave_up(fault: s
                 "POST",
                 f"baskets/{probe.order}/state",
                 json={"state": "OrderConfirm"},
-                timeout=aiohttp.ClientTimeout(total=0.2),
+                timeout=aiohttp.ClientTimeout(total=0.5),
             )
         assert probe.sandbox.ledger.effects(probe.order) == effects
 

@@ -164,7 +164,7 @@ async def test_one_that_is_not_answered_in_time_has_failed() -> None:
     async with posting(webhook_deadline_seconds=0.2) as post:
         post.subscribe("orders/create", path="/hang")
         await post.panel("add")
-        await post.receiver.until(lambda: len(post.receiver.got) == 2)
+        await post.receiver.until(lambda: len(post.receiver.got) >= 2)
         assert len({each.ids for each in post.receiver.got}) == 1
         assert post.shop.webhooks.failed >= 1
 

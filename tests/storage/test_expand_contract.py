@@ -209,6 +209,10 @@ async def test_a_migration_that_has_to_wait_for_a_table_lets_the_others_go_on(
             async with engine.open():
                 opened.set()
 
+        def patiently(tx: Transaction) -> Order | None:
+            tx.query("SELECT set_config('lock_timeout', '60s', true)")  # in place of the database's
+            return get_order(tx, "acme", order().id)
+
         with capture_logs() as logs:
             async with anyio.create_task_group() as group:
                 with postgres.server().asked(name) as other, other.transaction():
@@ -218,7 +222,7 @@ async def test_a_migration_that_has_to_wait_for_a_table_lets_the_others_go_on(
                         while not logs:  # noqa: ASYNC110 - its log tells it
                             await anyio.sleep(0.01)
                     # this would stand behind a lock that waits
-                    assert await store.read(lambda tx: get_order(tx, "acme", order().id)) is not None
+                    assert await store.read(patiently) is not None
                     assert not opened.is_set()
                 with anyio.fail_after(60):
                     await opened.wait()
