@@ -69,12 +69,12 @@ async def test_whatever_a_daemon_is_asked_it_answers_though_another_one_has_the_
     sandbox = Sandbox(SandboxSettings(orders=3))
     async with two(tmp_path, sandbox) as (shop, (holder, other), _):
         first, second, third = sandbox.selldone.order_ids()
-        assert (await other.call("POST", f"/v1/shops/{shop}/sync?wait=14"))[0] == 200
+        assert (await other.call("POST", f"/v1/shops/{shop}/sync?wait=50"))[0] == 200
         newest = (await other.call("GET", "/v1/status"))[1]["totals"]["events_last_cursor"]
         async with anyio.create_task_group() as group:
 
             async def poll() -> None:
-                status, page = await other.call("GET", f"/v1/events?after={newest}&wait=14&type=target.submitted")
+                status, page = await other.call("GET", f"/v1/events?after={newest}&wait=50&type=target.submitted")
                 assert (status, page["events"][0]["order"]) == (200, second)
 
             group.start_soon(poll)
@@ -88,7 +88,7 @@ async def test_whatever_a_daemon_is_asked_it_answers_though_another_one_has_the_
         assert (status, problem["type"], problem["paused_by"]) == (503, "platform-unreachable", "person")
         assert (await other.call("POST", f"/v1/shops/{shop}/resume"))[0] == 200
         for order in (first, third):
-            status, target = await other.call("POST", f"{path}/{order}/targets?wait=14", {"state": "accepted"})
+            status, target = await other.call("POST", f"{path}/{order}/targets?wait=50", {"state": "accepted"})
             assert (status, target["status"]) == (200, "reached")
         assert [sandbox.ledger.effects(order) for order in (first, second, third)] == [["confirm"]] * 3
         status, problem = await other.call("POST", f"{path}/424242/refresh")
@@ -125,9 +125,9 @@ async def test_events_are_pushed_though_the_daemon_dies_that_pushes_them(tmp_pat
         async with two(tmp_path, sandbox, delivery=delivery) as (shop, daemons, _):
             ids, left = sandbox.selldone.order_ids(), daemons[1 - dies]
             with anyio.fail_after(60):
-                assert (await left.call("POST", f"/v1/shops/{shop}/sync?wait=14"))[0] == 200
+                assert (await left.call("POST", f"/v1/shops/{shop}/sync?wait=50"))[0] == 200
                 daemons[dies].kill()
-                while (await left.call("POST", f"/v1/shops/{shop}/sync?wait=14"))[0] != 200:  # noqa: ASYNC110
+                while (await left.call("POST", f"/v1/shops/{shop}/sync?wait=50"))[0] != 200:  # noqa: ASYNC110
                     await anyio.sleep(0.1)  # until it has the shop
                 for order in ids:
                     assert (await left.call("POST", f"/v1/shops/{shop}/orders/{order}/announce"))[0] == 200

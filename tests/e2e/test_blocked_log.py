@@ -29,7 +29,7 @@ async def test_a_blocked_order_is_logged_once_each_time(tmp_path: Path) -> None:
         await daemon.ready()
         sandbox.faults.script_answer(422, b'{"message": "Not this one."}', step="confirm", times=2)
         path = f"/v1/shops/{shop}/orders/{order}"
-        _, target = await daemon.call("POST", f"{path}/targets?wait=20", {"state": "accepted"})
+        _, target = await daemon.call("POST", f"{path}/targets?wait=50", {"state": "accepted"})
         assert target["status"] == "blocked"
         await daemon.terminate()
         daemon.start()  # what was reported stays reported

@@ -52,7 +52,7 @@ async def test_a_start_with_the_clock_500_days_ahead_deletes_nothing(
         daemon.start()
         await daemon.ready()
         order = sandbox.selldone.order_ids()[0]
-        path = f"/v1/shops/{shop}/orders/{order}/targets?wait=20"
+        path = f"/v1/shops/{shop}/orders/{order}/targets?wait=50"
         _, target = await daemon.call("POST", path, {"state": "delivered"}, {"Idempotency-Key": "k"})
         assert target["status"] == "reached"
         await daemon.terminate()

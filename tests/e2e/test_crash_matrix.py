@@ -92,7 +92,7 @@ async def test_an_order_whose_step_kills_the_daemon_again_and_again_is_quarantin
         daemon.start("after_intent:1")
         await daemon.ready()
         with pytest.raises(Unreachable):
-            await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/targets?wait=15", {"state": "accepted"})
+            await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/targets?wait=50", {"state": "accepted"})
         for _ in range(4):
             await daemon.exited()
             daemon.start("after_intent:1")
@@ -104,5 +104,5 @@ async def test_an_order_whose_step_kills_the_daemon_again_and_again_is_quarantin
         assert sandbox.ledger.effects(order) == []
         await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/retry")
         target = found["targets"][0]["id"]
-        _, answer = await daemon.call("GET", f"/v1/targets/{target}?wait=15")
+        _, answer = await daemon.call("GET", f"/v1/targets/{target}?wait=50")
         assert answer["status"] == "reached"

@@ -105,7 +105,7 @@ async def publish(it: Scene, version: int) -> None:
 async def reach(it: Scene, orders: Sequence[str], state: str) -> None:
     """Drives orders to a state."""
     for order_id in orders:
-        path = f"/v1/shops/{it.shop}/orders/{order_id}/targets?wait=30"
+        path = f"/v1/shops/{it.shop}/orders/{order_id}/targets?wait=50"
         status, target = await it.daemon.call("POST", path, {"state": state, "tracking": {"code": f"T{order_id}"}})
         assert (status, target["status"]) == (200, "reached")
 

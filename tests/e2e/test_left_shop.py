@@ -19,7 +19,7 @@ async def leave(daemon: DaemonProcess, shop: str) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "shops": {}}))
     assert daemon.process is not None
     daemon.process.send_signal(signal.SIGHUP)
-    _, page = await daemon.call("GET", f"/v1/events?type=shop.left&shop={shop}&wait=14")
+    _, page = await daemon.call("GET", f"/v1/events?type=shop.left&shop={shop}&wait=50")
     assert len(page["events"]) == 1
     while (await daemon.call("GET", f"/v1/shops/{shop}"))[1]["configured"]:
         await daemon.call("GET", f"/v1/events?after={page['next']}&wait=0.05")

@@ -97,7 +97,7 @@ async def test_a_drain_records_the_call_that_is_out_and_begins_no_other(tmp_path
         (order,) = sandbox.selldone.order_ids()
         daemon.start()
         await daemon.ready()
-        await daemon.call("POST", f"/v1/shops/{shop}/sync?wait=30")  # else the target may be what imports the order
+        await daemon.call("POST", f"/v1/shops/{shop}/sync?wait=50")  # else the target may be what imports the order
         held_call = sandbox.faults.hold(step="confirm", moment="after")
         status, target = await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/targets", {"state": "delivered"})
         assert status == 202
@@ -118,7 +118,7 @@ async def test_a_drain_records_the_call_that_is_out_and_begins_no_other(tmp_path
         _, history = await daemon.call("GET", f"/v1/history?step=hour&shop={shop}")
         assert sum(point["steps_done"] for point in history["points"]) == 1, "what was done before it ended is kept"
         assert sum(point["orders_imported"] for point in history["points"]) == 1
-        _, answer = await daemon.call("GET", f"/v1/targets/{target['id']}?wait=15")
+        _, answer = await daemon.call("GET", f"/v1/targets/{target['id']}?wait=50")
         assert answer["status"] == "reached"
         assert [c.step for c in sandbox.ledger.calls(order) if c.step != "read"] == [
             "confirm",

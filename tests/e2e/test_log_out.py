@@ -68,7 +68,7 @@ async def test_the_daemon_runs_and_ends_well_whatever_becomes_of_its_log(
         start(daemon, stderr)
         await daemon.ready()
         for order in sandbox.selldone.order_ids():
-            path = f"/v1/shops/{shop}/orders/{order}/targets?wait=20"
+            path = f"/v1/shops/{shop}/orders/{order}/targets?wait=50"
             status, target = await daemon.call("POST", path, {"state": "delivered"})
             assert (status, target["status"]) == (200, "reached")
         assert await daemon.terminate() == 0

@@ -75,7 +75,7 @@ async def test_a_second_daemon_with_a_lock_of_its_own_drives_alone(tmp_path: Pat
         assert await first.exited() == 2
         await second.ready()
         _, target = await second.call("POST", f"/v1/shops/{shop}/orders/{order}/targets", {"state": "delivered"})
-        _, answer = await second.call("GET", f"/v1/targets/{target['id']}?wait=20")
+        _, answer = await second.call("GET", f"/v1/targets/{target['id']}?wait=50")
         assert answer["status"] == "reached"
         assert sandbox.ledger.effects(order) == ["confirm", "prepare", "send", "deliver"]
 

@@ -21,7 +21,7 @@ NOW = 1_760_000_000_000
 
 
 async def ended(daemon: DaemonProcess, target: str) -> str:
-    _, found = await daemon.call("GET", f"/v1/targets/{target}?wait=30")
+    _, found = await daemon.call("GET", f"/v1/targets/{target}?wait=50")
     return str(found["status"])
 
 
@@ -69,7 +69,7 @@ async def test_a_backup_that_was_put_back_waits_until_a_person_has_looked(tmp_pa
         assert (waiting["situation"], waiting["wait"]["reason"]) == ("waiting", "restore")
         assert daemon.errors.read_text().count("store.restored") == 1
 
-        code, problem = await daemon.call("GET", f"/v1/events?after={newest + 50}&wait=30")
+        code, problem = await daemon.call("GET", f"/v1/events?after={newest + 50}&wait=50")
         assert (code, problem["type"], problem["feed"]) == (409, "cursor-ahead", status["daemon"]["feed"])
         code, problem = await daemon.call("GET", f"/v1/events?after=0&feed={feed}")
         assert (code, problem["type"]) == (409, "cursor-ahead")

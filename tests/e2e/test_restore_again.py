@@ -59,7 +59,7 @@ WAYS: list[tuple[str, str, Fields]] = [
 
 
 async def reach(daemon: DaemonProcess, shop: str, order: str, body: dict[str, Any]) -> dict[str, Any]:
-    status, target = await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/targets?wait=20", body)
+    status, target = await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/targets?wait=50", body)
     assert status in (200, 202), target
     return dict(target)
 

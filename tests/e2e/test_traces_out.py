@@ -47,7 +47,7 @@ async def test_a_target_of_two_lives_is_one_trace_with_a_span_for_each_step(tmp_
         await daemon.ready()
         sandbox.faults.script_answer(422, b'{"message": "Not this one."}', step="confirm", times=1)
         path = f"/v1/shops/{shop}/orders/{order}"
-        _, target = await daemon.call("POST", f"{path}/targets?wait=20", {"state": "shipped"})
+        _, target = await daemon.call("POST", f"{path}/targets?wait=50", {"state": "shipped"})
         assert target["status"] == "blocked"
         daemon.kill()
         daemon.start()

@@ -32,7 +32,7 @@ async def test_a_target_that_was_accepted_without_a_worker_survives_a_kill_and_i
         (order,) = sandbox.selldone.order_ids()
         daemon.start()
         await daemon.ready()
-        assert (await daemon.call("POST", f"/v1/shops/{shop}/sync?wait=14"))[0] == 200
+        assert (await daemon.call("POST", f"/v1/shops/{shop}/sync?wait=50"))[0] == 200
         daemon.kill()
         usual, daemon.program = daemon.program, ("-c", _WORKERS_FALL)
         daemon.start()
@@ -49,5 +49,5 @@ async def test_a_target_that_was_accepted_without_a_worker_survives_a_kill_and_i
         await daemon.ready()
         again, same = await daemon.call("POST", f"{path}/targets", {"state": "accepted"}, {"Idempotency-Key": "k"})
         assert (again, same["id"]) == (202, target["id"])
-        assert (await daemon.call("GET", f"/v1/targets/{target['id']}?wait=14"))[1]["status"] == "reached"
+        assert (await daemon.call("GET", f"/v1/targets/{target['id']}?wait=50"))[1]["status"] == "reached"
         assert sandbox.ledger.effects(order) == ["confirm"]

@@ -26,6 +26,7 @@ QUICK: dict[str, Any] = {
     "circuit": {"failures": 1000, "cooldown_seconds": 0.1},
     "poll": {"interval_seconds": 3600, "after_step_seconds": None},
 }
+_ANSWERED = aiohttp.ClientTimeout(total=90)  # longer than any call here asks to wait
 _GONE = (OSError, aiohttp.ClientError, TimeoutError)
 
 
@@ -43,8 +44,8 @@ class DaemonProcess:
     storage: Mapping[str, Any]
     program: Sequence[str] = ("-m", "orchestrator")
     variables: Mapping[str, str] = {}
-    patience_seconds = 30.0
-    """How long it may take to be ready."""
+    patience_seconds = 120.0
+    """How long a machine that others use, too, may take until it is ready, has ended, or has written to its log."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,7 +86,7 @@ class DaemonProcess:
         """SIGKILL: no cleanup of any kind."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(self.patience_seconds)
 
     async def terminate(self) -> int:
         """SIGTERM, and the exit code."""
@@ -96,7 +97,7 @@ class DaemonProcess:
     async def exited(self) -> int:
         """Waits for the end of the process; its exit code (negative: the signal)."""
         assert self.process is not None
-        return await anyio.to_thread.run_sync(self.process.wait, 30, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(self.process.wait, self.patience_seconds, abandon_on_cancel=True)
 
     async def call(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
@@ -105,7 +106,7 @@ class DaemonProcess:
         connector = aiohttp.UnixConnector(str(self.socket))
         try:
             async with (
-                aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=15)) as session,
+                aiohttp.ClientSession(connector=connector, timeout=_ANSWERED) as session,
                 session.request(method, f"http://localhost{path}", json=body, headers=headers) as response,
             ):
                 return response.status, await response.json(content_type=None)
@@ -120,6 +121,16 @@ class DaemonProcess:
             except OSError:
                 return False
             return True
+
+    async def logged(self, words: str, times: int = 1) -> str:
+        """Waits until the log has words, so many times; answers its whole lines. It says so there and nowhere else, and
+        not before what it is about has happened: the log is written beside the work."""
+        with anyio.fail_after(self.patience_seconds):
+            while True:
+                lines, end, _ = self.errors.read_text().rpartition("\n")  # the last line may be under way
+                if lines.count(words) >= times:
+                    return lines + end
+                await anyio.sleep(0.02)
 
     async def ready(self) -> None:
         """Waits until the daemon is ready. Raises Unreachable when it dies first."""
