@@ -63,7 +63,7 @@ def test_errors_are_reported_in_any_encoding(daemon: FakeDaemon, environment: di
 def test_arguments_are_the_utf8_that_they_are(daemon: FakeDaemon, environment: dict[str, str]) -> None:
     daemon.answers["GET", "/v1/orders"] = {"orders": [], "next": None}
     done = fulfilld_process(daemon, environment, "orders", "--state", "Wysłane")
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (0, b"no such orders\n")
     assert daemon.calls[0][2]["state"] == "Wysłane"
 
 
