@@ -134,6 +134,8 @@ class Metrics:
         self._consumer_events = self._gauge("consumer_lag_events", "Events beyond a pulling consumer's cursor", "name")
         self._consumer_seconds = self._gauge("consumer_lag_seconds", "Age of the oldest of them", "name")
         self._nodes = self._gauge("nodes", "Daemons that share the shops, this one among them")
+        self._silent = self._gauge("nodes_silent", "Those of them that have missed heartbeats")
+        self._lost = self._gauge("nodes_lost", "Daemons whose heartbeats ended within the hour")
         self._pending = self._gauge("targets_pending", "Targets that have not ended")
         self._cursor = self._gauge("events_last_cursor", "Cursor of the newest event")
         self._draining = self._gauge("draining", "1 while the daemon shuts down")
@@ -227,7 +229,10 @@ class Metrics:
         if version := daemon.get("version"):
             self._info.clear()
             self._info.labels(str(version)).set(1)
-        self._nodes.set(max(1, len(status.get("nodes") or ())))
+        nodes = status.get("nodes") or ()
+        self._nodes.set(max(1, len(nodes)))
+        self._silent.set(sum(1 for node in nodes if node.get("silent")))
+        self._lost.set(len(status.get("lost_nodes") or ()))
         self._draining.set(1 if daemon.get("draining") else 0)
         self._pending.set(totals.get("targets_pending") or 0)
         if (cursor := totals.get("events_last_cursor")) is not None:

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from orchestrator.cli.beside import open_beside
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
 from orchestrator.cli.standstill import access_remedy
-from orchestrator.cli.status_page import few
+from orchestrator.cli.times import few
 from orchestrator.cli.troubles import Trouble, troubles
 from orchestrator.config import (
     ANOTHER_SHOP_REMEDY,

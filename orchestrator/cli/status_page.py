@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
+from orchestrator.cli.nodes_page import nodes_blocks
 from orchestrator.cli.pages import Json, problem_cell
 from orchestrator.cli.standstill import access_remedy, no_orders
+from orchestrator.cli.times import ago, ahead, few, seconds_text
 from orchestrator.operations.remedies import remedy
 
 _CIRCUIT_REMEDY = "`fulfilld doctor` asks the platform, `fulfilld resume {shop}` tries at once"
 _SYNC_REMEDY = "if it stays, `fulfilld doctor` says more"
 _NOT_HERE = "waits for the lease of a daemon before, or to be started again after a fault; the log says which"
+_SILENT_REMEDY = "another node takes over, unless it comes back"
 _COUNTED = ("queued", "running", "retrying", "waiting")
 _FEW = 5  # orders that need a person are looked at one by one
 _MANY = 10  # and so many are still seen with the rest of the page
@@ -21,7 +24,7 @@ _MANY = 10  # and so many are still seen with the rest of the page
 
 def status_page(dump: Json) -> Page:
     """The status dump: daemon, totals, shops, what needs a person."""
-    daemon, totals = dump["daemon"], dump["totals"]
+    daemon, totals, now = dump["daemon"], dump["totals"], dump.get("at")
     situations = totals.get("by_situation", {})
     counts = ", ".join(f"{number} {name}" for name, number in situations.items() if number)
     draining = [Cell("  shutting down", "bad")] if daemon.get("draining") else []
@@ -36,8 +39,8 @@ def status_page(dump: Json) -> Page:
         *_many_needy(dump),
         line(),
     ]
-    page += _shops(dump["shops"]) if dump["shops"] else [line("no shops; add one to the config")]
-    page += _nodes(dump.get("nodes") or ())
+    page += _shops(dump) if dump["shops"] else [line("no shops; add one to the config")]
+    page += nodes_blocks(dump)
     page += _denied(dump["shops"])
     page += _not_sent(dump["shops"])
     if attention := dump.get("attention"):
@@ -53,7 +56,7 @@ def status_page(dump: Json) -> Page:
             (
                 d["name"],
                 str(d["lag_events"]),
-                _seconds(d["lag_seconds"]),
+                seconds_text(d["lag_seconds"]),
                 Cell("paused" if d.get("paused") else d.get("last_error") or "", "bad"),
             )
             for d in delivery
@@ -66,7 +69,7 @@ def status_page(dump: Json) -> Page:
         ]
     if consumers := dump.get("consumers"):
         pulls = [
-            (each["name"], str(each["lag_events"]), _seconds(each["lag_seconds"]), _time_of_day(each["last_seen_at"]))
+            (each["name"], str(each["lag_events"]), seconds_text(each["lag_seconds"]), ago(each["last_seen_at"], now))
             for each in consumers
         ]
         page += [line(), grid(("CONSUMER", "LAG EVENTS", "LAG", "LAST SEEN"), pulls, right=(1, 2))]
@@ -77,24 +80,6 @@ def _node(daemon: Json) -> str:
     """A node's name begins with its host and process."""
     node, pid = daemon["node"], daemon["pid"]
     return node if f":{pid}" in node else f"{node}, process {pid}"
-
-
-def _nodes(nodes: Sequence[Json]) -> list[Line | Grid]:
-    """Which node works for which shops, where there are several."""
-    if len(nodes) < 2:
-        return []
-    rows = [
-        (
-            node["name"],
-            node.get("version", ""),
-            str(len(node["shops"])),
-            _time_of_day(node["seen_at"]),
-            Cell("hands over" if node.get("draining") else "", "busy"),
-            few(node["shops"]),
-        )
-        for node in nodes
-    ]
-    return [line(), grid(("NODE", "VERSION", "SHOPS", "SEEN", "", "WORKS FOR"), rows, right=(2,), wraps=(5,))]
 
 
 def _many_needy(dump: Json) -> list[Line]:
@@ -139,45 +124,48 @@ def _what_helps(attention: Sequence[Json]) -> list[Line | Grid]:
     return page
 
 
-def _shops(shops: Sequence[Json]) -> list[Line | Grid]:
+def _shops(dump: Json) -> list[Line | Grid]:
     """The shops, and below them once what several have to say."""
-    works = [(shop, _work(shop)) for shop in shops]
+    now, seen = dump.get("at"), {node["name"]: node.get("seen_seconds") for node in dump.get("nodes") or ()}
+    works = [(shop, _work(shop, now, seen.get(shop.get("holder")))) for shop in dump["shops"]]
     whys: dict[tuple[str, str], list[str]] = {}
     for shop, work in works:
         whys.setdefault((work.detail, work.remedy), []).append(shop["name"])
     shared = {why: names for why, names in whys.items() if any(why) and len(names) > 1}
     brief = [(s, replace(w, detail="", remedy="") if (w.detail, w.remedy) in shared else w) for s, w in works]
-    page: list[Line | Grid] = [_shop_grid(brief)]
+    page: list[Line | Grid] = [_shop_grid(brief, now)]
     if shared:
         rows = [(few(names), _Work("", "bad", *why).why("SHOP")) for why, names in shared.items()]
         page += [line(), grid(("SHOPS", "WHY"), rows, wraps=(0, 1))]
     return page
 
 
-def _shop_grid(works: Sequence[tuple[Json, _Work]]) -> Grid:
+def _shop_grid(works: Sequence[tuple[Json, _Work]], now: str | None) -> Grid:
     holds = any(_on_hold(shop) for shop, _ in works)
     rows = [
         (
             shop["name"],
             shop["platform"],
             work.in_full(shop["name"]),
-            _time_of_day(shop.get("last_sync_at")),
+            ago(shop.get("last_sync_at"), now),
             *(str(shop.get(name, 0)) for name in _COUNTED),
             Cell(str(shop["blocked"]), "bad" if shop["blocked"] else "plain"),
             *([Cell(str(_on_hold(shop)), "bad" if _on_hold(shop) else "plain")] if holds else []),
-            _seconds(shop.get("oldest_pending_seconds")),
+            seconds_text(shop.get("oldest_pending_seconds")),
             _by_state(shop),
         )
         for shop, work in works
     ]
     counted = (*(name.upper() for name in _COUNTED), "BLOCKED", *(["HELD"] if holds else []), "OLDEST")
     headers = ("SHOP", "PLATFORM", "WORK", "LAST SYNC", *counted, "ORDERS")
-    return grid(headers, rows, range(4, 4 + len(counted)), wraps=(2, len(headers) - 1), narrow=_shops_narrowly(works))
+    return grid(
+        headers, rows, range(4, 4 + len(counted)), wraps=(2, len(headers) - 1), narrow=_shops_narrowly(works, now)
+    )
 
 
-def _shops_narrowly(works: Sequence[tuple[Json, _Work]]) -> list[Line | Grid]:
+def _shops_narrowly(works: Sequence[tuple[Json, _Work]], now: str | None) -> list[Line | Grid]:
     """The shops in three short tables: how each does, why one does not, where its orders are."""
-    page: list[Line | Grid] = [_work_grid(works)]
+    page: list[Line | Grid] = [_work_grid(works, now)]
     if reasons := [(shop["name"], why) for shop, work in works if (why := work.why(shop["name"])).text]:
         page += [line(), grid(("SHOP", "WHY"), reasons)]
     if orders := [(shop["name"], text) for shop, _ in works if (text := _by_state(shop))]:
@@ -185,19 +173,17 @@ def _shops_narrowly(works: Sequence[tuple[Json, _Work]]) -> list[Line | Grid]:
     return page
 
 
-def _work_grid(works: Sequence[tuple[Json, _Work]]) -> Grid:
+def _work_grid(works: Sequence[tuple[Json, _Work]], now: str | None) -> Grid:
     """How each shop does and what is pending there: in one table, in two where there is not the room, at worst in
     words. A column for each count that is not 0 everywhere."""
     heads = ("SHOP", "WORK", "LAST SYNC")
-    firsts = [
-        (shop["name"], Cell(work.status, work.tone), _time_of_day(shop.get("last_sync_at"))) for shop, work in works
-    ]
+    firsts = [(shop["name"], Cell(work.status, work.tone), ago(shop.get("last_sync_at"), now)) for shop, work in works]
     counts = [_counts(shop) for shop, _ in works]
     names = [name for name in (*_COUNTED, "blocked", "held") if any(each[name] for each in counts)]
     if not names:
         return grid(heads, firsts)
     pending: list[tuple[str | Cell, ...]] = [
-        (*(_count(each[name], name) for name in names), _seconds(shop.get("oldest_pending_seconds")))
+        (*(_count(each[name], name) for name in names), seconds_text(shop.get("oldest_pending_seconds")))
         for each, (shop, _) in zip(counts, works, strict=True)
     ]
     columns = (*(name.upper() for name in names), "OLDEST")
@@ -238,7 +224,7 @@ def _by_state(shop: Json) -> str:
 def _waiting(shop: Json) -> str:
     """How many orders are not at rest, and since when the oldest."""
     counts = [f"{number} {name}" for name, number in _counts(shop).items() if number]
-    oldest = _seconds(shop.get("oldest_pending_seconds"))
+    oldest = seconds_text(shop.get("oldest_pending_seconds"))
     return ", ".join([*counts, *([f"oldest {oldest}"] if oldest else [])])
 
 
@@ -250,11 +236,6 @@ def _on_hold(shop: Json) -> int:
 
 def _several(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _time_of_day(stamp: str | None) -> str:
-    """A sync is mostly seconds old: its time says enough, and leaves the table room on a narrow terminal."""
-    return "never" if not stamp else f"{stamp[11:19]}Z"
 
 
 def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
@@ -310,13 +291,9 @@ class _Work:
         return Cell(f"{self.status}: {why}" if why else self.status, self.tone)
 
 
-def few(names: Sequence[str], count: int = 3) -> str:
-    """The first names of a list, and how many more there are."""
-    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
-
-
-def _work(shop: Json) -> _Work:
-    """Whether a shop is worked for, and if not, why not."""
+def _work(shop: Json, now: str | None, seen_seconds: float | None) -> _Work:
+    """Whether a shop is worked for, and if not, why not. `now`: when that is so; `seen_seconds`: how long ago its node
+    said that it lives."""
     if not shop.get("configured", True):
         return _Work("not configured", "bad", "its targets wait: put it back into the config, or cancel them")
     if shop.get("paused") and shop.get("paused_by") == "access_denied":
@@ -332,30 +309,25 @@ def _work(shop: Json) -> _Work:
         return _Work("paused", "bad", shop.get("paused_reason") or "", "`fulfilld resume {shop}` ends it")
     if not shop.get("held", True) and not shop.get("holder"):
         return _Work("elsewhere", "dim", _NOT_HERE)
+    if shop.get("holder_silent"):
+        seen = f"its node {shop['holder']} was last seen {seconds_text(seen_seconds)} ago"
+        return _Work("node silent", "bad", seen, _SILENT_REMEDY)
     if shop["circuit"] != "closed":
-        return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad", *_sync_error(shop, _CIRCUIT_REMEDY))
+        return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad", *_sync_error(shop, _CIRCUIT_REMEDY, now))
     if wait := shop.get("wait"):
         until = f" until {wait['until']}" if wait.get("until") else ""
         return _Work("waits", "busy", f"{wait['reason']}{until}")
     if shop.get("last_sync_error"):
-        return _Work("sync failed", "bad", *_sync_error(shop, _SYNC_REMEDY))
+        return _Work("sync failed", "bad", *_sync_error(shop, _SYNC_REMEDY, now))
     return _Work("ok", "good")
 
 
-def _sync_error(shop: Json, remedy: str) -> tuple[str, str, str]:
+def _sync_error(shop: Json, remedy: str, now: str | None) -> tuple[str, str, str]:
     """Why the last sync failed (nothing if it did not), what helps, and when the next one is, which makes up for it."""
     if not (error := shop.get("last_sync_error")):
         return "", remedy, ""
-    return error, remedy, f"tried again at {_time_of_day(at)}" if (at := shop.get("next_sync_at")) else ""
+    return error, remedy, f"tried again {ahead(at, now)}" if (at := shop.get("next_sync_at")) else ""
 
 
 def _storage(storage: Any) -> str:
     return str(storage.get("url") or storage.get("engine") or "") if isinstance(storage, Mapping) else str(storage)
-
-
-def _seconds(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

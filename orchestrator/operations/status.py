@@ -97,6 +97,7 @@ def status_dump(
     for each in doings.values():
         total.by_situation.update(each.by_situation)
     return {
+        "at": rfc3339(now_ms),
         "daemon": {
             "version": __version__,
             "node": node.node,
@@ -107,6 +108,7 @@ def status_dump(
             "feed": counts.feed,
         },
         "nodes": counts.cluster.views(node.node, configured.values(), now_ms, is_draining=node.is_draining),
+        "lost_nodes": counts.cluster.lost_views(),
         "totals": {
             "orders": total.by_situation.total(),
             "by_situation": total.situations(),

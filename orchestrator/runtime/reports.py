@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from orchestrator.config import Limits
 from orchestrator.platforms.meter import ReportedLimit
 from statemachines.machine import Chaining, PlatformMachine
+from storage.takeovers import Takeover
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class ShopFacts:
     `holder`: the node that does, None while there is none. `webhooks`: None where they are
     not checked. `next_sync_at`: when the next sync begins, Unix milliseconds; None while one runs, and where none will.
     `import_since`: as the config says, Unix milliseconds. `identity`: which shop of its platform it is, in words.
-    `as_of`: when another node said what it alone knows, Unix milliseconds; None where that is this node."""
+    `as_of`: when another node said what it alone knows, Unix milliseconds; None where that is this node.
+    `is_holder_silent`: its node has missed heartbeats. `takeover`: how it came to that node, None where not known."""
 
     name: str
     platform: str
@@ -66,6 +68,8 @@ class ShopFacts:
     identity: str = ""
     holder: str | None = None
     as_of: int | None = None
+    is_holder_silent: bool = False
+    takeover: Takeover | None = None
 
 
 class ShopsFacts(Mapping[str, ShopFacts]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -271,37 +271,55 @@ def test_the_form_bars_nobody(desk: Desk, axe: str) -> None:
 
 
 def test_nodes_that_share_the_shops_are_shown_with_what_each_holds(desk: Desk, page: Any) -> None:
-    several = True
+    several, is_silent = True, False
 
     def answer(route: Any) -> None:
         status = desk.client.get("/v1/status").json()
         if several:
-            now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+            now, then = (
+                (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+                for seconds in (0, 200)
+            )
             names = [shop["name"] for shop in status["shops"]]
             mine, other = status["daemon"]["node"], "box-2:7"
             status["nodes"] = [
                 {"name": mine, "version": "0.4.0", "shops": names[:1], "seen_at": now, "draining": False},
                 {"name": other, "version": "0.3.0", "shops": names[2:], "seen_at": now, "draining": True},
             ]
+            status["nodes"][1]["silent"] = is_silent
+            status["lost_nodes"] = [{"name": "box-3:8", "version": "0.4.0", "shops": names[:2], "seen_at": then}]
             for shop in status["shops"]:
                 shop["holder"] = {names[0]: mine, names[1]: None}.get(shop["name"], other)
                 shop["held"] = shop["holder"] == mine
+                shop["holder_silent"] = is_silent and shop["holder"] == other
+            status["shops"][0]["takeover"] = {"from": "box-3:8", "at": then, "why": "lease_ended"}
         route.fulfill(json=status)
 
     page.route("**/v1/status", answer)
     page.reload()
     nodes = page.get_by_role("region", name="Nodes").get_by_role("listitem")
-    expect(nodes).to_have_count(2)
+    expect(nodes).to_have_count(3)
+    expect(nodes.last).to_contain_text("lost")
+    expect(nodes.last).to_contain_text("worked for 2 shops")
+    expect(nodes.last).to_contain_text("seen 3 min")
     shops = desk.client.get("/v1/status").json()["shops"]
     expect(nodes.first).to_contain_text("1 shop")
     expect(nodes.first).to_contain_text("this page's")
-    expect(nodes.last).to_contain_text(f"{len(shops) - 2} shops")
-    expect(nodes.last).to_contain_text("draining")
-    expect(nodes.last).to_contain_text("version 0.3.0")
+    expect(nodes.nth(1)).to_contain_text(f"{len(shops) - 2} shops")
+    expect(nodes.nth(1)).to_contain_text("draining")
+    expect(nodes.nth(1)).to_contain_text("version 0.3.0")
     cards = page.get_by_role("region", name="Shops").get_by_role("listitem")
     expect(cards.nth(1)).to_contain_text("held by no node")
     expect(cards.nth(2)).to_contain_text("held by box-2:7")
+    expect(cards.first).to_contain_text("taken over from box-3:8 3 min")
+    expect(cards.first).to_contain_text("its lease ended")
+    expect(page.get_by_text("silent")).to_have_count(0)
     expect(page.get_by_text("not held here")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    is_silent = True
+    expect(nodes.nth(1)).to_contain_text("silent")
+    expect(cards.nth(2)).to_contain_text("its node is silent: nothing goes on until it is back")
+    expect(cards.first).not_to_contain_text("silent")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     several = False
     expect(nodes).to_have_count(0)

@@ -116,6 +116,28 @@ def a_status(**changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+NOW = "2026-01-02T03:05:00.000Z"
+
+
+def a_cluster(**changes: Any) -> dict[str, Any]:
+    """A status dump of three nodes, one of which is silent, and one that was lost, at `NOW`."""
+    node = {"version": "0.4.0", "draining": False, "silent": False, "seen_at": "2026-01-02T03:04:56.000Z"}
+    dump = a_status(
+        at=NOW,
+        nodes=[
+            {**node, "name": "n1:77:0a1b", "shops": ["acme"], "seen_seconds": 2.1},
+            {**node, "name": "n2:78:0c1d", "shops": ["cs", "woo"], "seen_seconds": 9.4, "silent": True},
+        ],
+        lost_nodes=[{"name": "n3:79:0e1f", "version": "0.4.0", "shops": ["acme"], "seen_at": "2026-01-02T02:53:00Z"}],
+        **changes,
+    )
+    shop = dump["shops"][0] | {"holder": "n1:77:0a1b"}
+    taken = {"from": "n3:79:0e1f", "why": "lease_ended", "at": "2026-01-02T02:53:15.000Z", "idle_since": None}
+    silent = shop | {"holder": "n2:78:0c1d", "holder_silent": True, "held": False}
+    dump["shops"] = [shop | {"takeover": taken}, silent | {"name": "cs"}, silent | {"name": "woo"}]
+    return dump
+
+
 def a_problem(**changes: Any) -> dict[str, Any]:
     """Why an order is blocked."""
     return {

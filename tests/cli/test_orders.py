@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from orchestrator.registry import PLATFORMS
-from tests.cli.fake import FakeDaemon, Run, a_problem, a_status, a_target, an_event, an_order
+from tests.cli.fake import NOW, FakeDaemon, Run, a_cluster, a_problem, a_status, a_target, an_event, an_order
 
 ORDER = "/v1/shops/acme/orders/67890"
 
@@ -142,6 +142,65 @@ def test_orders_that_a_filter_does_not_find_are_no_matter_of_the_shop(daemon: Fa
     daemon.answers["GET", "/v1/orders"] = {"orders": [], "next": None}
     assert fulfilld("orders", "--situation", "blocked").stderr == "no such orders\n"
     assert fulfilld("orders", "--situation", "blocked", "--json").stderr == ""
+
+
+def test_status_says_how_long_ago_each_node_was_seen_and_which_one_is_silent_or_lost(
+    daemon: FakeDaemon, fulfilld: Run
+) -> None:
+    daemon.answers["GET", "/v1/status"] = a_cluster()
+    lines = [line.split() for line in fulfilld("status").stdout.splitlines()]
+    assert ["n1:77:0a1b", "0.4.0", "1", "2", "s", "ago", "acme"] in lines
+    assert ["n2:78:0c1d", "0.4.0", "2", "9", "s", "ago", "silent", "cs,", "woo"] in lines
+    assert ["n3:79:0e1f", "0.4.0", "12", "min", "ago", "lost", "worked", "for", "acme"] in lines
+    assert ["acme", "n3:79:0e1f", "n1:77:0a1b", "its", "lease", "ended", "12", "min", "ago"] in lines
+
+
+def test_status_says_of_the_shops_of_a_silent_node_that_it_is(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/status"] = a_cluster()
+    text = fulfilld("status").stdout
+    rows = [row.split()[2:7] for row in text.splitlines() if " selldone " in row]
+    assert rows == [["ok", "55", "s", "ago", "1"], *[["node", "silent", "55", "s", "ago"]] * 2]
+    why = "its node n2:78:0c1d was last seen 9 s ago; another node takes over, unless it comes back"
+    assert text.count(why) == 1, "once for both"
+    assert f"cs, woo  {why}" in text
+
+
+def test_status_of_a_node_that_is_left_alone_still_shows_whom_it_took_its_shops_from(
+    daemon: FakeDaemon, fulfilld: Run
+) -> None:
+    dump = a_cluster()
+    dump["nodes"], dump["shops"] = dump["nodes"][:1], dump["shops"][:1]
+    daemon.answers["GET", "/v1/status"] = dump
+    text = fulfilld("status").stdout
+    assert "lost" in text
+    assert "its lease ended" in text
+    dump["shops"][0]["takeover"]["why"] = "handed_over"
+    dump["lost_nodes"] = []
+    text = fulfilld("status").stdout
+    assert "n3" not in text, "a daemon that is restarted is no news"
+    dump["shops"][0]["takeover"] |= {"why": "lease_ended", "at": "2026-01-02T02:04:00.000Z"}
+    assert "n3" not in fulfilld("status").stdout, "nor is what was long ago"
+
+
+def test_not_more_lost_nodes_are_listed_than_help(daemon: FakeDaemon, fulfilld: Run) -> None:
+    dump = a_cluster()
+    dump["lost_nodes"] = dump["lost_nodes"] * 20
+    daemon.answers["GET", "/v1/status"] = dump
+    text = fulfilld("status").stdout
+    assert text.count("  lost  ") == 5
+    assert "… and 15 more that were lost within the hour" in text
+
+
+def test_status_gives_times_as_durations(daemon: FakeDaemon, fulfilld: Run) -> None:
+    dump = a_status(at=NOW)
+    late = {"last_sync_at": "2026-01-02T01:00:00.000Z", "last_sync_error": "HTTP 502"}
+    again = {"name": "cs", "next_sync_at": "2026-01-02T03:05:40.000Z"}
+    dump["shops"] = [dump["shops"][0], dump["shops"][0] | late | again]
+    daemon.answers["GET", "/v1/status"] = dump
+    acme, cs = [line for line in fulfilld("status").stdout.splitlines() if "selldone" in line]
+    assert "  55 s ago  " in acme
+    assert "tried again in 40 s" in cs
+    assert "  2 h ago  " in cs
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from orchestrator.cli.blocks import Page, column_widths, grid, line, plain, rich
 from orchestrator.cli.order_page import order_page
 from orchestrator.cli.pages import orders_page
 from orchestrator.cli.status_page import status_page
-from tests.cli.fake import a_problem, a_status, a_target, an_event, an_order
+from tests.cli.fake import a_cluster, a_problem, a_status, a_target, an_event, an_order
 
 
 def shown(page: Page, width: int) -> list[str]:
@@ -127,7 +127,11 @@ def test_a_wide_terminal_and_a_pipe_get_every_column_whole() -> None:
 @pytest.mark.parametrize("width", [40, 60, 72, 80, 100, 120, 200])
 def test_no_page_runs_over_the_edge(width: int) -> None:
     events = [an_event(1), an_event(2, type="order.blocked", data={"problem": a_problem()})]
-    for page in (status_page(a_busy_status()), order_page(an_order(problem=a_problem(), timeline=events))):
+    for page in (
+        status_page(a_busy_status()),
+        status_page(a_cluster()),
+        order_page(an_order(problem=a_problem(), timeline=events)),
+    ):
         assert max(map(len, shown(page, width))) <= width
 
 

@@ -125,6 +125,10 @@ def test_a_scrape_shows_the_status_dump() -> None:
     assert value(metrics, "fulfilld_nodes", dump) == 1
     two = {"name": "b", "shops": [], "seen_at": "2026-03-01T12:00:00.000Z"}
     assert value(metrics, "fulfilld_nodes", {**dump, "nodes": [{**two, "name": "a"}, two]}) == 2
+    assert value(metrics, "fulfilld_nodes_silent", dump) == value(metrics, "fulfilld_nodes_lost", dump) == 0
+    late = {**dump, "nodes": [{**two, "name": "a"}, {**two, "silent": True}], "lost_nodes": [two, two, two]}
+    assert value(metrics, "fulfilld_nodes_silent", late) == 1
+    assert value(metrics, "fulfilld_nodes_lost", late) == 3
     assert value(metrics, "fulfilld_targets_pending", dump) == 3
     assert value(metrics, "fulfilld_events_last_cursor", dump) == 99
     assert value(metrics, "fulfilld_build_info", dump, version="1.2.3") == 1

@@ -19,11 +19,13 @@ class Overview {
     show(this.tiles, [totals, needyCount(status)], () => tiles(totals, needyCount(status)));
     show(this.attention, [status.attention, pausedShops(status.shops), causes], () => attention(status, causes));
     // every second something in here grows older: only what is not a clock decides about drawing anew
-    const steady = status.shops.map(({ oldest_pending_seconds: age, rate_limit: rate, ...rest }) =>
+    const steady = status.shops.map(({ oldest_pending_seconds: age, rate_limit: rate, as_of: _heartbeat, ...rest }) =>
       [rest, Math.floor((age ?? 0) / 10), rate && { ...rate, available: 0 }]);
     const nodes = status.nodes ?? [];
+    const lost = status.lost_nodes ?? [];
     show(this.shops, [steady, milestones, nodes.length > 1], () => shops(status.shops, milestones, nodes));
-    show(this.nodes, [nodes, status.daemon?.node], () => nodesWords(nodes, status.daemon?.node));
+    const seen = nodes.map(({ seen_seconds: _age, ...rest }) => rest); // grows older by itself
+    show(this.nodes, [seen, lost, status.daemon?.node], () => nodesWords(nodes, lost, status.daemon?.node));
     const endpoints = (status.delivery ?? []).map(({ lag_seconds: age, ...rest }) => [rest, Math.floor((age ?? 0) / 10)]);
     show(this.deliveries, endpoints, () => deliveries(status.delivery ?? []));
   }
@@ -107,14 +109,25 @@ function needyOrder({ shop, order, problem }, actions = true) {
     order && onTerminal(remedies(shop, order, p)));
 }
 
-/** The daemons that share the shops, where there are several: one alone is in the header. */
-function nodesWords(nodes, mine) {
-  if (nodes.length < 2) return [];
-  return [el("h2", {}, "Nodes"), el("ul", { class: "panel rows nodes" }, nodes.map((node) =>
-    el("li", { class: "pad" }, el("div", { class: "line" }, el("span", { class: "id wrap" }, node.name), node.name === mine && badge("this page's"),
-      node.draining && badge("draining", "warn"), node.version && el("span", { class: "soft" }, `version ${node.version}`),
-      el("span", { title: node.shops.join(", ") }, node.shops.length ? several(node.shops.length, "shop") : "no shop"),
-      el("span", { class: "soft" }, "seen ", moment(node.seen_at))))))];
+/** The daemons that share the shops, or did within the hour, where there are several: one alone is in the header. */
+function nodesWords(nodes, lost, mine) {
+  if (nodes.length + lost.length < 2) return [];
+  const item = (node, badges, words) => el("li", { class: "pad" }, el("div", { class: "line" }, el("span", { class: "id wrap" }, node.name), badges,
+    node.version && el("span", { class: "soft" }, `version ${node.version}`), el("span", { title: node.shops.join(", ") }, words),
+    el("span", { class: node.silent ? "bad" : "soft" }, "seen ", moment(node.seen_at))));
+  return [el("h2", {}, "Nodes"), el("ul", { class: "panel rows nodes" },
+    nodes.map((node) => item(node, [node.name === mine && badge("this page's"), node.silent && badge("silent", "bad"), node.draining && badge("draining", "warn")],
+      node.shops.length ? several(node.shops.length, "shop") : "no shop")),
+    lost.map((node) => item(node, [badge("lost", "bad")], `worked for ${node.shops.length ? several(node.shops.length, "shop") : "no shop"}`)))];
+}
+
+const TAKEN_BECAUSE = { lease_ended: "its lease ended", handed_over: "handed over" };
+
+/** The node that works for a shop, and whom it has the shop from. */
+function holderWords({ holder, takeover }, areSeveral) {
+  if (!holder || !(areSeveral || takeover?.why === "lease_ended")) return null;
+  return [el("span", { class: "wrap" }, `held by ${holder}`),
+    takeover?.from && el("span", { class: "wrap" }, `taken over from ${takeover.from} `, moment(takeover.at), ` (${TAKEN_BECAUSE[takeover.why] ?? takeover.why})`)];
 }
 
 function shops(all, milestones, nodes) {
@@ -127,7 +140,7 @@ function shops(all, milestones, nodes) {
 }
 
 function shopCard(shop, milestones, areSeveral) {
-  const trouble = shop.circuit === "open" || shop.last_sync_error;
+  const trouble = shop.circuit === "open" || shop.last_sync_error || shop.holder_silent;
   return el("li", { class: `panel pad shop ${trouble ? "trouble" : shop.paused ? "stands" : ""}` },
     el("div", { class: "head" }, el("h3", {}, shop.name), el("span", { class: "soft" }, shop.platform),
       el("span", { class: "badges" }, conditions(shop, areSeveral))),
@@ -139,9 +152,10 @@ function shopCard(shop, milestones, areSeveral) {
     })),
     shop.wait && !shop.paused && el("p", { class: "warn" }, `waits: ${String(shop.wait.reason).replaceAll("_", " ")}`,
       shop.wait.until ? [" until ", moment(shop.wait.until)] : null, shop.wait.detail ? el("span", { class: "soft wrap" }, ` ${shop.wait.detail}`) : null),
+    shop.holder_silent && el("p", { class: "bad" }, "its node is silent: nothing goes on until it is back, or another node has taken over"),
     shop.last_sync_error && el("blockquote", { class: "bad" }, `last sync: ${shop.last_sync_error}`),
     webhookWords(shop),
-    el("div", { class: "facts-line" }, areSeveral && shop.holder ? el("span", { class: "wrap" }, `held by ${shop.holder}`) : null, el("span", {}, "synced ", moment(shop.last_sync_at)),
+    el("div", { class: "facts-line" }, holderWords(shop, areSeveral), el("span", {}, "synced ", moment(shop.last_sync_at)),
       shop.skipped ? el("span", { title: "orders from before, which polls and webhooks do not import" }, `${count(shop.skipped)} left out as history`) : null,
       shop.oldest_pending_seconds ? el("span", {}, `oldest target ${duration(shop.oldest_pending_seconds)}`) : null,
       rateWords(shop.rate_limit)),
@@ -176,6 +190,7 @@ function webhookWords(shop) {
 function conditions(shop, areSeveral) {
   const found = [];
   if (areSeveral ? !shop.holder : shop.held === false) found.push(badge(areSeveral ? "held by no node" : "not held here", "warn"));
+  if (shop.holder_silent) found.push(badge("node silent", "bad"));
   if (shop.paused) found.push(badge("paused", "warn"));
   if (shop.circuit === "open") found.push(badge("circuit open", "bad"));
   if (shop.circuit === "half_open") found.push(badge("circuit half open", "warn"));
@@ -193,7 +208,7 @@ function stateBar(shop, milestones) {
   const order = Object.keys(milestones);
   const place = (name) => (order.includes(name) ? order.indexOf(name) : order.length);
   const states = Object.entries(shop.by_state ?? {}).filter(([, n]) => n > 0).sort(([a], [b]) => place(a) - place(b));
-  if (!states.length) return el("p", { class: "soft" }, "No orders yet. ", shop.last_sync_at ? null : "The first sync has not ended.");
+  if (!states.length) return el("p", { class: "soft" }, shop.last_sync_at ? "No open orders; those from before are history." : "No orders yet. The first sync has not ended.");
   const painted = (node, name) => { node.style.background = colour(milestones[name]); return node; };
   const bar = el("div", { class: "bar", "aria-hidden": "true" }, states.map(([name, n]) => {
     const part = painted(el("i", { title: `${name}: ${count(n)}` }), name);

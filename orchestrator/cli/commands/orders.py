@@ -89,7 +89,7 @@ def _why_none(client: Client, shop: str | None) -> str:
     """Why there is no order at all, of a shop or of any."""
     from orchestrator.cli.failures import Failure
     from orchestrator.cli.standstill import no_orders
-    from orchestrator.cli.status_page import few
+    from orchestrator.cli.times import few
 
     try:
         shops = [each for each in client.get("/v1/shops").json()["shops"] if shop in (None, each["name"])]

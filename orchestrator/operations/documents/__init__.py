@@ -11,6 +11,7 @@ from orchestrator.operations.documents.daemon import (
     Health,
     History,
     HistoryPoint,
+    LostNode,
     Machine,
     MachineList,
     Node,
@@ -79,6 +80,7 @@ from orchestrator.operations.documents.shops import (
     ShopStatus,
     SyncFound,
     SyncStarted,
+    Takeover,
     WebhooksOfShop,
 )
 from orchestrator.operations.documents.targets import (
@@ -110,6 +112,7 @@ __all__ = [
     "JobPage",
     "JobRefusal",
     "JobStarted",
+    "LostNode",
     "Machine",
     "MachineList",
     "NeedyOrder",
@@ -150,6 +153,7 @@ __all__ = [
     "StatusName",
     "SyncFound",
     "SyncStarted",
+    "Takeover",
     "Target",
     "Totals",
     "Wait",

@@ -67,7 +67,21 @@ class Node(TypedDict):
     version: Annotated[str, Field(description="Of its program: several while nodes are upgraded")]
     shops: Annotated[list[str], Field(description="Those that it works for")]
     seen_at: Annotated[Instant, Field(description="When it last said that it lives, by the clock of the database")]
+    seen_seconds: Annotated[float, Field(description="How long ago that was, by the same clock")]
+    silent: Annotated[
+        bool, Field(description="It has missed heartbeats: it may be dead, and keeps its shops for a while")
+    ]
     draining: Annotated[bool, Field(description="It hands its shops over")]
+
+
+class LostNode(TypedDict):
+    """A daemon that shared the store until its heartbeats ended, in the last hour."""
+
+    name: str
+    version: str
+    shops: Annotated[list[str], Field(description="Those that it worked for")]
+    seen_at: Annotated[Instant, Field(description="Its last heartbeat, by the clock of the database")]
+    lost_at: Annotated[Instant, Field(description="When another node noticed that it was gone")]
 
 
 class Totals(TypedDict):
@@ -101,8 +115,13 @@ class History(TypedDict):
 class Status(TypedDict):
     """The status dump."""
 
+    at: Annotated[Instant, Field(description="When all of this was so")]
     daemon: DaemonStatus
     nodes: Annotated[list[Node], Field(description="Every daemon that shares the store, by name")]
+    lost_nodes: Annotated[
+        list[LostNode],
+        Field(description="Those whose heartbeats ended within the hour, the last one first, at most 20"),
+    ]
     totals: Totals
     shops: list[ShopStatus]
     attention: list[NeedyOrder]

@@ -41,6 +41,23 @@ class WebhooksOfShop(TypedDict):
     error: Annotated[str | None, Field(description="Why the check failed")]
 
 
+_From = TypedDict("_From", {"from": Annotated[str | None, Field(description="The node before; null: not known")]})
+
+
+class Takeover(_From):
+    """How a shop came to the node that works for it."""
+
+    at: Instant
+    why: Annotated[
+        Literal["handed_over", "lease_ended", "free"],
+        Field(
+            description="The node before released the shop, or fell silent until its lease was over; or none is known"
+            " to have had it"
+        ),
+    ]
+    idle_since: Annotated[Instant | None, Field(description="Since when nobody had worked for it; null: not known")]
+
+
 class Shop(TypedDict):
     """A configured shop."""
 
@@ -50,6 +67,16 @@ class Shop(TypedDict):
     configured: Annotated[bool, Field(description="It is in the config; one that is not is shown while targets wait")]
     held: Annotated[bool, Field(description="This node works for it")]
     holder: Annotated[str | None, Field(description="The node that works for it, as in `nodes` of the status")]
+    holder_silent: Annotated[
+        bool,
+        Field(
+            description="That node has missed heartbeats: it may be dead, and nothing goes on until it is back or"
+            " another one has the shop"
+        ),
+    ]
+    takeover: Annotated[
+        Takeover | None, Field(description="Its last change of nodes; null where it is not known, and with a file")
+    ]
     paused: bool
     paused_at: Instant | None
     paused_by: PausedBy | None

@@ -6,6 +6,7 @@ from orchestrator.clock import far_rfc3339, optional_rfc3339, rfc3339
 from orchestrator.operations import documents
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, SyncReport, WebhookHealth
 from storage.records import Shop, Wait
+from storage.takeovers import Takeover
 
 
 def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> documents.Shop:
@@ -17,6 +18,8 @@ def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> documents.Sho
         "configured": True,
         "held": facts.is_leased,
         "holder": facts.holder,
+        "holder_silent": facts.is_holder_silent,
+        "takeover": _takeover_view(facts.takeover),
         "paused": shop is not None and shop.paused_at is not None,
         "paused_at": optional_rfc3339(shop.paused_at) if shop is not None else None,
         "paused_by": shop.paused_by if shop is not None else None,
@@ -42,6 +45,18 @@ def _next_sync(facts: ShopFacts, shop: Shop | None) -> int | None:
     return None if is_over else facts.next_sync_at
 
 
+def _takeover_view(takeover: Takeover | None) -> documents.Takeover | None:
+    """How a shop came to its node."""
+    if takeover is None:
+        return None
+    return {
+        "at": rfc3339(takeover.taken_at),
+        "from": takeover.before,
+        "why": takeover.why,
+        "idle_since": optional_rfc3339(takeover.idle_since),
+    }
+
+
 def left_shop_view(shop: Shop) -> documents.Shop:
     """A shop that is not in the config any more, as far as its row says."""
     return {
@@ -51,6 +66,8 @@ def left_shop_view(shop: Shop) -> documents.Shop:
         "configured": False,
         "held": False,
         "holder": None,
+        "holder_silent": False,
+        "takeover": None,
         "paused": shop.paused_at is not None,
         "paused_at": optional_rfc3339(shop.paused_at),
         "paused_by": shop.paused_by,
