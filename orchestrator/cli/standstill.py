@@ -21,6 +21,9 @@ class Standstill(NamedTuple):
         return f"{self.why}: {self.detail}" if self.detail else self.why
 
 
+SILENT_REMEDY = "another node takes over, unless it comes back"
+"""What ends it that the node that works for a shop has missed heartbeats."""
+
 _BY_REASON = {
     "paused": ("shop {shop} is paused", "`fulfilld resume {shop}`"),
     "access_denied": (

@@ -9,14 +9,13 @@ from typing import Any
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
 from orchestrator.cli.nodes_page import nodes_blocks
 from orchestrator.cli.pages import Json, problem_cell
-from orchestrator.cli.standstill import access_remedy, no_orders
+from orchestrator.cli.standstill import SILENT_REMEDY, access_remedy, no_orders
 from orchestrator.cli.times import ago, ahead, few, seconds_text
 from orchestrator.operations.remedies import remedy
 
 _CIRCUIT_REMEDY = "`fulfilld doctor` asks the platform, `fulfilld resume {shop}` tries at once"
 _SYNC_REMEDY = "if it stays, `fulfilld doctor` says more"
 _NOT_HERE = "waits for the lease of a daemon before, or to be started again after a fault; the log says which"
-_SILENT_REMEDY = "another node takes over, unless it comes back"
 _COUNTED = ("queued", "running", "retrying", "waiting")
 _FEW = 5  # orders that need a person are looked at one by one
 _MANY = 10  # and so many are still seen with the rest of the page
@@ -311,7 +310,7 @@ def _work(shop: Json, now: str | None, seen_seconds: float | None) -> _Work:
         return _Work("elsewhere", "dim", _NOT_HERE)
     if shop.get("holder_silent"):
         seen = f"its node {shop['holder']} was last seen {seconds_text(seen_seconds)} ago"
-        return _Work("node silent", "bad", seen, _SILENT_REMEDY)
+        return _Work("node silent", "bad", seen, SILENT_REMEDY)
     if shop["circuit"] != "closed":
         return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad", *_sync_error(shop, _CIRCUIT_REMEDY, now))
     if wait := shop.get("wait"):

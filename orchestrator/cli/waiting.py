@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.cli.blocks import is_terminal
 from orchestrator.cli.failures import Failure
-from orchestrator.cli.standstill import behind_blocked, of_order
+from orchestrator.cli.standstill import SILENT_REMEDY, behind_blocked, of_order
 
 if TYPE_CHECKING:
     from orchestrator.cli.client import Answer, Client
@@ -65,8 +65,14 @@ def _is_behind_blocked(order: Mapping[str, Any] | None, target: Mapping[str, Any
     return order is not None and behind_blocked(order, target["id"]) is not None
 
 
-def judge(target: Mapping[str, Any], wait_seconds: float, order: Mapping[str, Any] | None = None) -> None:
-    """Raises Failure (1) unless the target is reached. `order`: its order as it is now, where that is known."""
+def judge(
+    target: Mapping[str, Any],
+    wait_seconds: float,
+    order: Mapping[str, Any] | None = None,
+    silent_node: Callable[[], str | None] = lambda: None,
+) -> None:
+    """Raises Failure (1) unless the target is reached. `order`: its order as it is now, where that is known.
+    `silent_node` asks for the node that works for its shop, None unless it has missed heartbeats."""
     name = f"{target['shop']} {target['order']}"
     match target["status"]:
         case "reached":
@@ -85,6 +91,11 @@ def judge(target: Mapping[str, Any], wait_seconds: float, order: Mapping[str, An
             if order is not None and (found := of_order(order)) is not None:
                 raise Failure(f"{still}, for {found.why}", remedy=found.remedy)
             wait = (order or {}).get("wait")
+            if wait is None and (node := silent_node()) is not None:
+                raise Failure(
+                    f"{still}: node {node}, which works for shop {target['shop']}, is silent",
+                    remedy=f"{SILENT_REMEDY}; the target is kept, `fulfilld order {name}` shows it",
+                )
             raise Failure(
                 f"{still}, waiting for {wait['reason']}" if wait else still,
                 remedy=f"it goes on in the daemon; `fulfilld order {name}` shows it",

@@ -243,6 +243,16 @@ def test_a_target_that_waits_for_what_ends_by_itself_says_so(daemon: FakeDaemon,
     assert "still queued after 0 s, waiting for payment - it goes on in the daemon" in late.stderr
 
 
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_a_target_whose_node_is_silent_is_not_said_to_go_on(daemon: FakeDaemon, fulfilld: Run, is_silent: bool) -> None:
+    daemon.answers[TARGETS] = (202, a_target())
+    daemon.answers[ORDER] = an_order(situation="queued")
+    daemon.answers["GET", "/v1/shops/acme"] = {"name": "acme", "holder": "n2:78:0c1d", "holder_silent": is_silent}
+    late = fulfilld("submit", "acme", "67890", "shipped", "--wait", "0")
+    assert ("node n2:78:0c1d, which works for shop acme, is silent" in late.stderr) is is_silent
+    assert ("it goes on in the daemon" in late.stderr) is not is_silent
+
+
 def test_a_wait_without_a_number_may_stand_before_the_shop(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers[TARGETS] = a_target(status="reached")
     result = fulfilld("submit", "--wait", "acme", "67890", "shipped", "--json")

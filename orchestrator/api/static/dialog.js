@@ -47,7 +47,7 @@ function problemWords(failure) {
   const problem = failure.problem ?? {};
   const line = (name, value) => (value ? el("p", {}, `${name}: `, el("span", { class: "wrap" }, value)) : null);
   return [
-    el("strong", {}, problem.title ?? (failure.status ? `HTTP ${failure.status}` : "The daemon does not answer")),
+    el("strong", {}, problem.kept ? "Kept, and not confirmed yet" : problem.title ?? (failure.status ? `HTTP ${failure.status}` : "The daemon does not answer")),
     problem.detail && el("p", { class: "wrap" }, problem.detail),
     problem.reason && problem.reason !== problem.detail ? line("Reason", problem.reason) : null,
     line("Allowed", (problem.allowed ?? []).join(", ")),

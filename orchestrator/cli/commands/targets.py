@@ -186,7 +186,19 @@ def _submit_one(
     else:
         show([*target_page(target), *([standstill_line(found)] if found is not None else [])])
     if wait_seconds is not None:
-        judge(target, wait_seconds, order)
+        judge(target, wait_seconds, order, lambda: _silent_node(client, target["shop"]))
+
+
+def _silent_node(client: Client, shop: str) -> str | None:
+    """The node that works for a shop, where it has missed heartbeats; None otherwise, or where that cannot be known."""
+    from orchestrator.cli.client import segment
+    from orchestrator.cli.failures import Failure
+
+    try:
+        view = client.get(f"/v1/shops/{segment(shop)}").json()
+    except Failure:
+        return None
+    return view["holder"] if view.get("holder_silent") else None
 
 
 def _order_of(client: Client, target: Mapping[str, Any]) -> Mapping[str, Any] | None:
