@@ -95,7 +95,11 @@ def test_panels_have_ids_of_their_own_and_places_that_do_not_overlap() -> None:
 def test_every_metric_is_shown_or_left_out_on_purpose() -> None:
     shown = set(re.findall(r"\bfulfilld_[a-z_]+", " ".join([*EXPRESSIONS, ALERTS])))
     names = {name for name, _, _ in made_metrics()}
-    left_out = {"events_last_cursor", "draining", "build_info", "commit_units", "nodes"}
+    left_out = {"events_last_cursor", "draining", "build_info", "commit_units"} | {
+        "nodes",
+        "nodes_silent",
+        "nodes_lost",
+    }
     parts = {name + part for name in names for part in ("_bucket", "_count", "_sum")}
     assert {name for name in names if not shown & {name, f"{name}_bucket"}} == {f"fulfilld_{name}" for name in left_out}
     assert shown <= names | parts
