@@ -93,7 +93,7 @@ class Server:
         return self.url(name)
 
     def store(self) -> str:
-        """The URL of a new, empty store. Its tables are there already: copying them takes half as long as making them."""
+        """The URL of a new, empty store. Its tables are there: copying them takes half as long as making them."""
         if not self._has_template:
             self._ask(SQL("CREATE DATABASE {}").format(Identifier(_TEMPLATE)))
             with ThreadPoolExecutor(1) as elsewhere:  # whoever asks may be in an event loop
