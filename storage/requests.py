@@ -15,6 +15,7 @@ from storage.rows import Columns
 from storage.transaction import Transaction
 
 _MOST_OF_SHOP = 64
+_MOST = 1000  # read at once: those that are answered make room
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +43,21 @@ def add_request(tx: Transaction, request: Request) -> None:
     )
 
 
-def open_requests(tx: Transaction, first: Sequence[str] = ()) -> list[Request]:
-    """Requests without an answer, oldest first: of each shop the first few, for those of one must not hide another's.
-    `first`: kinds that come before all others of a shop."""
+def open_requests(tx: Transaction, first: Sequence[str] = (), holder: str | None = None) -> list[Request]:
+    """Requests without an answer, oldest first: of each shop the first few, and of many shops the first of each before
+    the second of any, for those of one must not hide another's. `first`: kinds that come before all others of a shop.
+    `holder`: of shops whose lease this node has alone."""
     marks = ", ".join("?" * len(first))
     turn = f"CASE WHEN kind IN ({marks}) THEN 0 ELSE 1 END, " if first else ""
+    ours = "" if holder is None else " AND shop IN (SELECT name FROM shops WHERE lease_holder = ?)"
     sql = (
         f"SELECT {_REQUEST.sql} FROM"  # noqa: S608
         f" (SELECT *, row_number() OVER (PARTITION BY shop ORDER BY {turn}asked_at, id) AS nth"
-        " FROM requests WHERE answer IS NULL) AS numbered WHERE nth <= ? ORDER BY asked_at, id"
+        f" FROM requests WHERE answer IS NULL{ours}) AS numbered WHERE nth <= ? ORDER BY nth, asked_at, id LIMIT ?"
     )
-    return [_REQUEST.read(row) for row in tx.query(sql, (*first, _MOST_OF_SHOP))]
+    whose = () if holder is None else (holder,)
+    found = [_REQUEST.read(row) for row in tx.query(sql, (*first, *whose, _MOST_OF_SHOP, _MOST))]
+    return sorted(found, key=lambda request: (request.asked_at, request.id))
 
 
 def get_requests(tx: Transaction, ids: Sequence[str]) -> dict[str, Request]:

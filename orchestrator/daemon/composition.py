@@ -283,7 +283,9 @@ class Daemon:
             if shop.name in facts:
                 machine = facts[shop.name].machine
             elif self.supervisor.is_elsewhere(shop.name):
-                continue  # by the machine that its config says there
+                if (ends := self.supervisor.ends_elsewhere(shop.name)) is not None:
+                    found[shop.name] = ends
+                continue  # by the machine that its config says there, which nobody else knows
             elif shop.platform in PLATFORMS:
                 machine = PLATFORMS[shop.platform].machine({})
             else:

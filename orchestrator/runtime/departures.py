@@ -65,6 +65,8 @@ class Departures:
         """As `Renewed.renew`: nothing is, but other nodes may have other shops now."""
         return lambda _began: self._compare(self._of_others(nodes))
 
+    look = renew
+
     def _compare(self, elsewhere: frozenset[str]) -> None:
         if self._elsewhere not in (None, elsewhere):
             self._due.ring()

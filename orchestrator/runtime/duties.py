@@ -68,7 +68,7 @@ class Duties:
     async def notify(self) -> None:
         """Who has which duty has changed: every node looks at once."""
         if not self._store.is_exclusive:
-            self._membership.beat_in(0)
+            self._membership.look_in(0)
             await self._membership.notify()
 
     async def _do(self, name: str, work: Work) -> None:

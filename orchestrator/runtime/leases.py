@@ -60,8 +60,9 @@ class Leases:
         self._node, self._term_ms = membership.name, membership.term_ms
         self._on_the_way_seconds = self._term_ms / 1000 / _PART_ON_THE_WAY
         self._held: dict[str, Hold] = {}
-        self._acquiring: set[str] = set()
+        self._changing: set[str] = set()  # leases that are being acquired or released
         self._meant: set[str] = set()  # shops that this node may take
+        self._released: dict[str, int] = {}  # the last epochs: what was read before they ended may come after
         self._left: dict[str, int] = {}  # epochs of leases that nobody here works under, and that are to be released
         self._planned = anyio.Event()
         membership.include(self)
@@ -113,14 +114,14 @@ class Leases:
             takeover = note_takeover(tx, name, was, self._node, taken[0]) if is_shared else None
             return taken, None if was is None else was.holder, takeover
 
-        self._acquiring.add(name)
+        self._changing.add(name)
         try:
             found = await self._store.write(unit)
         finally:
-            self._acquiring.discard(name)
+            self._changing.discard(name)
         self._meant.discard(name)
         if found is None:
-            self._membership.beat_in(_AGAIN_SECONDS)
+            self._membership.look_in(_AGAIN_SECONDS)
             return None
         (epoch, done), before, takeover = found
         good_until = None if self._store.is_exclusive else began + self._term_ms / 1000
@@ -164,7 +165,12 @@ class Leases:
     async def release(self, hold: Hold) -> None:
         """Releases a shop, and notifies the nodes that wait for it. Raises StoreUnavailable."""
         self._forget(hold)
-        await self._store.write(lambda tx: release(tx, hold.name, hold.epoch, self._table))
+        self._changing.add(hold.name)
+        try:
+            await self._store.write(lambda tx: release(tx, hold.name, hold.epoch, self._table))
+            self._released[hold.name] = hold.epoch
+        finally:
+            self._changing.discard(hold.name)
         await self._membership.notify()
 
     def retake(self, hold: Hold) -> None:
@@ -180,6 +186,10 @@ class Leases:
         renewed = renew_all(tx, self._node, self._term_ms, self._table)
         return partial(self._renewed, nodes, renewed, list_leases(tx, self._table), has_released=bool(left))
 
+    def look(self, tx: Transaction, nodes: Sequence[Node]) -> Callable[[float], None]:
+        """As `Renewed.look`."""
+        return partial(self._plan, nodes, {}, list_leases(tx, self._table))
+
     def _renewed(
         self,
         nodes: Sequence[Node],
@@ -194,12 +204,13 @@ class Leases:
             self._membership.notify_after()
 
     def _plan(self, nodes: Sequence[Node], renewed: dict[str, int], leases: Sequence[Lease], began: float) -> None:
-        """Takes over what a heartbeat that began at `began` found."""
+        """Takes over what a heartbeat or a look that began at `began` found. What it read may be of before a lease was
+        acquired that is held by now: it says nothing of that one."""
         known = {lease.name: lease for lease in leases}
         for hold in list(self._held.values()):
             lease = known.get(hold.name)
             if lease is None:
-                continue  # what was found was there before the first lease of this name
+                continue
             if lease.epoch > hold.epoch or (lease.epoch == hold.epoch and lease.holder != self._node):
                 hold.lost.set()
             elif renewed.get(hold.name) == hold.epoch:  # else another transaction had its row
@@ -212,20 +223,24 @@ class Leases:
         plan = spread(members, holders)
         ours = {shop for shop, node in plan.items() if node == self._node}
         for shop in self._held.keys() & plan.keys() - ours:
-            self._held[shop].to = plan[shop]
-            self._held[shop].moved.set()
+            if shop in known and known[shop].epoch >= self._held[shop].epoch:
+                self._held[shop].to = plan[shop]
+                self._held[shop].moved.set()
         self._meant = {shop for shop in ours - self._held.keys() if holders[shop] in (None, self._node)}
         self._look_again()
-        self._left = {
+        left = {
             lease.name: lease.epoch
             for lease in leases
-            if lease.holder == self._node and lease.name not in {*ours, *self._held, *self._acquiring}
+            if lease.holder == self._node
+            and lease.name not in {*ours, *self._held, *self._changing}
+            and lease.epoch != self._released.get(lease.name)
         }
-        if self._left:
-            self._membership.beat_in(0)
+        if left:
+            self._membership.beat_in(_AGAIN_SECONDS if left == self._left else 0)
+        self._left = left
         ends = [lease.left_ms for lease in leases if lease.holder != self._node and not lease.is_over]
         if ends:
-            self._membership.beat_in(min(filter(None, ends)) / 1000 + _AFTER_END_SECONDS)
+            self._membership.look_in(min(filter(None, ends)) / 1000 + _AFTER_END_SECONDS)
 
     def _look_again(self) -> None:
         self._planned.set()

@@ -18,6 +18,7 @@ def described(facts: ShopFacts) -> Json:
     webhooks, limit = facts.webhooks, facts.rate_limit
     return {
         "running": facts.running,
+        "ends": [state.name for state in facts.machine.states.values() if state.is_end],
         "next_sync_at": facts.next_sync_at,
         "available": limit.available,
         "reported": None if limit.reported is None else limit.reported._asdict(),
@@ -46,3 +47,9 @@ def as_described(facts: ShopFacts, said: Json) -> ShopFacts:
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return facts
+
+
+def ends_described(said: Json) -> list[str] | None:
+    """The states in which orders are over at a shop that another node works for; None where that is not known."""
+    ends = said.get("ends") if isinstance(said, dict) else None
+    return ends if isinstance(ends, list) and all(isinstance(state, str) for state in ends) else None

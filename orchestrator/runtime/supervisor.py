@@ -35,7 +35,7 @@ from orchestrator.runtime.duties import Duties
 from orchestrator.runtime.entries import ShopEntry, facts_of, is_lease_lost, log_fault, rest
 from orchestrator.runtime.leases import Hold, Leases
 from orchestrator.runtime.membership import TERM_SECONDS, Membership
-from orchestrator.runtime.node_facts import described
+from orchestrator.runtime.node_facts import described, ends_described
 from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import ShopFacts, ShopsFacts
 from orchestrator.runtime.rules import Rules
@@ -73,6 +73,7 @@ class Supervisor:
         shown: Callable[[], Mapping[str, ShopFacts]] | None = None,
     ) -> None:
         self._shown = shown or self.shops
+        self.node = node
         self._store = store
         self._membership = Membership(store, node, clock, self._presence, lease_seconds)
         self._leases = Leases(store, self._membership, clock)
@@ -105,6 +106,11 @@ class Supervisor:
         """Whether another node that lives has this shop in its config."""
         nodes = self._membership.nodes
         return any(shop in node.shops for node in nodes if node.name != self._membership.name)
+
+    def ends_elsewhere(self, shop: str) -> list[str] | None:
+        """The states in which orders of a shop are over, as another node says that works for it now."""
+        said = (node.facts.get(shop) for node in self._membership.nodes if node.name != self.node)
+        return next((ends for each in said if (ends := ends_described(each)) is not None), None)
 
     def rules(self, shop: str) -> Rules | None:
         """The rules of a shop, whether or not anybody works for it; None where the config does not have it."""

@@ -18,6 +18,7 @@ from orchestrator.testing.engine_suite.scratch import NOW
 from storage.deliveries import delivery_state
 from storage.engines import open_store
 from storage.events import append_event, last_cursor
+from storage.leases import list_leases
 from storage.nodes import Presence
 from storage.store import Commits, Store
 from storage.transaction import Transaction
@@ -77,9 +78,21 @@ async def pushing(count: int = 2) -> AsyncIterator[tuple[Erp, list[Node], TaskGr
             async with anyio.create_task_group() as group:
                 for node in found:
                     group.start_soon(node.run)
+                await spread(found)
                 yield receiver, found, group
                 for node in found:
                     node.scope.cancel()
+
+
+async def spread(nodes: list[Node]) -> None:
+    """Returns once each has a receiver: one that is handed over meanwhile may get an event twice."""
+
+    def holders(tx: Transaction) -> set[str | None]:
+        return {lease.holder for lease in list_leases(tx, "duties")} - {None}
+
+    with anyio.fail_after(60):
+        while len(await nodes[0].store.read(holders)) < len(nodes):  # noqa: ASYNC110 - nothing announces it
+            await anyio.sleep(0.01)
 
 
 def cursors(receiver: Erp) -> list[int]:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from orchestrator.config import Config
 from orchestrator.metrics import Metrics
 from orchestrator.runtime.leases import Hold, Leases
 from orchestrator.runtime.membership import Membership
+from orchestrator.runtime.node_facts import ends_described
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing.engine_suite.scratch import NOW
@@ -50,7 +52,7 @@ class Shared:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.is_down = False
-        self.writes = 0
+        self.writes = self.beats = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -61,7 +63,11 @@ class Shared:
             raise StoreUnavailable("no connection")
         return await self._store.write(unit)  # type: ignore[arg-type]
 
-    write_bulk = write_first = write
+    write_bulk = write
+
+    async def write_first(self, unit: object) -> object:
+        self.beats += 1
+        return await self.write(unit)
 
 
 @pytest.fixture
@@ -80,7 +86,7 @@ class Node:
     """A node without workers: what it may take and what it holds."""
 
     def __init__(self, store: Shared, name: str, clock: Clock | None = None, shops: tuple[str, ...] = (SHOP,)) -> None:
-        self.presence = Presence("1", shops)
+        self.store, self.presence = store, Presence("1", shops)
         self.membership = Membership(
             cast("Store", store), name, clock or Clock(), lambda: self.presence, term_seconds=LONG
         )
@@ -409,6 +415,56 @@ async def test_a_frozen_node_that_comes_back_joins_anew(url: str) -> None:
         assert not frozen.leases.is_good(frozen.holds[SHOP])
 
 
+async def working(node: Node, shop: str) -> None:
+    """As a supervisor keeps a shop: takes it whenever it is meant for this node, until it is another one's turn."""
+    while True:
+        await node.leases.meant(shop)
+        if (hold := await node.take(shop)) is not None:
+            await hold.moved.wait()
+            await node.leases.release(hold)
+
+
+async def test_a_node_that_drains_many_shops_causes_no_heartbeats(url: str) -> None:
+    """Each release is noticed by all: they look, and write nothing but the leases that they acquire."""
+    shops, committed = tuple(f"shop-{number}" for number in range(60)), Committed()
+    async with open_store(url, NOW, on_group=committed) as store, anyio.create_task_group() as group:
+        nodes = [Node(Shared(store), name, shops=shops) for name in "abc"]
+        for node in nodes[:1]:
+            await node.membership.join()
+            for shop in shops:
+                assert await node.take(shop) is not None
+        for node in nodes[1:]:
+            await node.membership.join()
+        for node in nodes:
+            group.start_soon(node.membership.run)
+        await anyio.wait_all_tasks_blocked()
+        first, *others = nodes
+        first.presence = Presence("1", shops, is_draining=True)
+        for node in nodes:
+            node.store.writes = node.store.beats = 0
+        for shop in shops:
+            for node in others:
+                group.start_soon(working, node, shop)
+
+        async def release(shop: str) -> None:
+            hold = first.holds[shop]
+            await hold.moved.wait()
+            await first.leases.release(hold)
+
+        for shop in shops:
+            group.start_soon(release, shop)
+        await first.membership.announce()
+        with anyio.fail_after(60):
+            await committed.until(
+                lambda: store.read(list_leases), lambda found: {lease.holder for lease in found} == {"b", "c"}
+            )
+        assert [node.store.beats for node in nodes] == [1, 0, 0], "the first said that it drains"
+        assert first.store.writes == 1 + len(shops)
+        written = sum(node.store.writes for node in others)
+        assert len(shops) <= written <= 3 * len(shops), "some try for one that the other has by then"
+        group.cancel_scope.cancel()
+
+
 # -- with workers ---------------------------------------------------------------------------------------------------
 
 
@@ -494,6 +550,31 @@ async def test_a_node_that_joins_gets_its_share_at_once(url: str, tmp_path: Path
                 )
             await first.drain(5)
             await second.drain(5)
+
+
+async def test_a_node_knows_when_orders_are_over_of_a_shop_that_only_another_one_has(url: str, tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), shared(url) as store:
+        both = config_with(sandbox, tmp_path, 2)
+        one = replace(both, shops={SHOP: both.shops[SHOP]})
+        (other,) = both.shops.keys() - {SHOP}
+        first, second = supervisor_of(store, "a"), supervisor_of(store, "b")
+        async with anyio.create_task_group() as group:
+            await first.start(group, both)
+            await first._membership.announce()  # it works for them now, and says of them what it knows
+            await second.start(group, one)
+            ends = [state.name for state in first.shops()[other].machine.states.values() if state.is_end]
+            assert ends
+            assert second.is_elsewhere(other)
+            assert second.ends_elsewhere(other) == ends
+            assert second.ends_elsewhere("nobody's") is None
+            await first.drain(5)
+            await second.drain(5)
+
+
+@pytest.mark.parametrize("said", [{}, {"ends": None}, {"ends": [1]}, {"ends": "Delivered"}, [], None])
+def test_when_orders_are_over_is_not_known_where_a_node_does_not_say_so(said: Any) -> None:
+    assert ends_described(said) is None
 
 
 async def test_a_daemon_that_joins_and_cannot_serve_gets_no_shop_and_is_gone_at_once(url: str, tmp_path: Path) -> None:

@@ -202,8 +202,8 @@ class Requests:
 
     async def _look_at_all(self, group: TaskGroup) -> None:
         """Begins what is asked of our shops, and wakes who waits for an answer."""
-        awaited = list(self._waiting)
-        asked, found = await self._store.read(lambda tx: (open_requests(tx, _APPLIED), get_requests(tx, awaited)))
+        awaited, node = list(self._waiting), self._supervisor.node
+        asked, found = await self._store.read(lambda tx: (open_requests(tx, _APPLIED, node), get_requests(tx, awaited)))
         for request in asked:
             worker = self._supervisor.worker(request.shop)
             if worker is not None and not worker.admission.is_draining and request.id not in self._busy:

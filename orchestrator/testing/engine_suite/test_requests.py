@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from orchestrator.process.housekeeping import forget
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
+from storage.leases import acquire
 from storage.requests import (
     FORGOTTEN,
     Request,
@@ -70,3 +71,23 @@ async def test_what_waits_for_one_shop_hides_nothing_of_another_one_and_no_pause
         await store.write(lambda tx: [add_request(tx, each) for each in (*many, pause, other)])  # type: ignore[func-returns-value]
         found = await store.read(lambda tx: open_requests(tx, ("pause",)))
         assert [each.id for each in found] == [*(each.id for each in many[:63]), "pause", "other"]
+
+
+async def test_a_node_reads_what_is_asked_of_its_own_shops_and_of_each_the_first_before_any_second(
+    engine: Engine,
+) -> None:
+    shops = [f"shop-{number:03}" for number in range(20)]
+    of_others = [replace(ASKED, id=f"a{number:04}", shop="theirs", asked_at=number) for number in range(100)]
+    ours = [replace(ASKED, id=f"{shop}-{n:02}", shop=shop, asked_at=1000 + n) for shop in shops for n in range(64)]
+    late = replace(ASKED, id="late", shop="late", asked_at=9999)
+    async with engine.open() as store:
+        await store.write(lambda tx: acquire(tx, "theirs", "example", "there"))
+        await store.write(lambda tx: [acquire(tx, shop, "example", "here") for shop in (*shops, "late")])
+        await store.write(lambda tx: [add_request(tx, each) for each in (*of_others, *ours, late)])  # type: ignore[func-returns-value]
+        found = await store.read(lambda tx: open_requests(tx, (), "here"))
+        assert len(found) == 1000, "however many wait"
+        assert {request.shop for request in found} == {*shops, "late"}
+        assert found[-1] == late
+        there = await store.read(lambda tx: open_requests(tx, (), "there"))
+        assert there == of_others[:64]
+        assert await store.read(lambda tx: open_requests(tx, (), "nobody")) == []
