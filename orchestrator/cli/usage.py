@@ -22,7 +22,7 @@ GLOBAL_OPTIONS = {"--config": "FILE", "--socket": "PATH", "--url": "URL"}
 """The options that stand before the command, with what follows them."""
 
 OWN = frozenset({"run", "config check", "doctor", "webhooks", "migrate-store", "sandbox", "demo"})
-"""The commands that ask no daemon, though they work on something: each refuses the options that name one."""
+"""The commands that ask no daemon, though they work on something: what names one says nothing to them."""
 
 _HEADING = "Error: "
 """What the library puts before its message."""

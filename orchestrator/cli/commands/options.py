@@ -100,18 +100,18 @@ def place_of(context: typer.Context) -> Place:
     return place
 
 
-def own_place(context: typer.Context, remedy: str = "leave it out", *, reads_config: bool = True) -> Place:
-    """What the global options said to a command that asks no daemon. Raises Failure (2) for one that it would have to
-    ignore."""
-    from orchestrator.cli.failures import ExitCode, Failure
+def own_place(context: typer.Context, *, reads_config: bool = True) -> Place:
+    """What the global options said to a command that asks no daemon. Those that it has no use for are said to have
+    none: they harm nothing, and whoever gives all commands the same ones need not leave them out here."""
+    from orchestrator.cli.complaints import complain
 
     place, program = place_of(context), context.find_root().command_path
     command = f"fulfilld{context.command_path.removeprefix(program)}"
-    if place.socket is not None or place.url is not None:
-        option = "--url" if place.socket is None else "--socket"
-        raise Failure(f"{option} names a daemon, and `{command}` asks none", ExitCode.USAGE, remedy=remedy)
+    for option, is_given in (("--socket", place.socket is not None), ("--url", place.url is not None)):
+        if is_given:
+            complain(f"warning: {option} names a daemon, and `{command}` asks none - leave it out")
     if place.config is not None and not reads_config:
-        raise Failure(f"--config says nothing to `{command}`, which reads none", ExitCode.USAGE, remedy=remedy)
+        complain(f"warning: --config says nothing to `{command}`, which reads none - leave it out")
     return place
 
 

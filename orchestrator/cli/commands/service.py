@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.commands.options import own_place
+from orchestrator.cli.commands.options import own_place, place_of
 
 
 class CountedAs(StrEnum):
@@ -29,11 +31,35 @@ def run(
     ] = False,
 ) -> None:
     """Run the daemon in the foreground; logs go to stderr."""
-    path = own_place(context, "where it listens is api.socket and api.tcp of its config").config_path()
+    path = _config_path(context)
     from orchestrator.daemon.start import Manner
     from orchestrator.daemon.start import run as run_daemon
 
     raise typer.Exit(run_daemon(path, Manner(standby, drive_restored)))
+
+
+def _config_path(context: typer.Context) -> Path:
+    """The config file of a daemon. Raises Failure (2) where there is none, and where --socket names another socket than
+    the config does: the daemon would not be found there."""
+    from orchestrator.cli.failures import ExitCode, Failure
+    from orchestrator.cli.place import config_failure
+    from orchestrator.config import ConfigError, socket_of
+
+    place = place_of(context)
+    if place.socket is None:
+        return own_place(context).config_path()
+    path = place.config_path()
+    try:
+        listens_at = socket_of(path, place.environ)
+    except ConfigError as error:
+        raise config_failure(path, error) from None
+    if os.path.realpath(place.socket) != os.path.realpath(listens_at):
+        raise Failure(
+            f"--socket is {place.socket}, and the daemon would listen on {listens_at}, which is api.socket in {path}",
+            ExitCode.USAGE,
+            remedy="leave it out, or change api.socket",
+        )
+    return path
 
 
 def sandbox(
