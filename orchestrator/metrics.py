@@ -89,7 +89,11 @@ class Metrics:
         )
         self._commit_seconds = self._histogram("commit_seconds", "How long one commit took", _COMMIT_SECONDS)
         self._commit_units = self._histogram("commit_units", "Units of work in one commit", _COMMIT_UNITS)
-        self._store_gauges = {"wal_bytes": self._gauge("wal_bytes", "Size of the store's write-ahead log")}
+        self._store_gauges = {
+            "wal_bytes": self._gauge("wal_bytes", "Size of the store's write-ahead log"),
+            "store_deadlocks": self._gauge("store_deadlocks", "Groups that the database undid for another's sake"),
+            "store_lock_waits": self._gauge("store_lock_waits", "Groups that stood aside for what was locked"),
+        }
         self._lines_lost = Gauge(
             "fulfilld_log_lines_lost", "Log lines that could not be written since the start", registry=self.registry
         )

@@ -3,8 +3,8 @@
 A reader asks for what lies above the last cursor that it saw, so a cursor must not become visible after a higher one:
 it would be passed over for good. On SQLite that is so because there is one writer, whose transactions follow each
 other, and cursors are given inside them. A database with several writers gives a cursor when the row is inserted and
-shows it when the transaction commits, which may be in another order; so a transaction claims the feed before its first
-event (`_claim_feed`) and has it until it ends.
+shows it when the transaction commits, which may be in another order; so there the engine claims the feed for a
+transaction before anything is done in it, and has it until it ends (storage/postgres/session.py).
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ def append_event(
     data: dict[str, Json] | None = None,
 ) -> int:
     """Adds an event, which is published to listeners after the commit; returns its cursor."""
-    _claim_feed(tx)
     cursor = tx.insert(_INSERT, (at, type, shop, order, target, event_text(data)))
     tx.published.append(Published(cursor, shop, order, target, type))
     return cursor
@@ -73,18 +72,11 @@ def append_rows(tx: Transaction, rows: Sequence[EventRow]) -> None:
     """Adds events of whatever orders; their cursors are in the sequence of the rows."""
     if not rows:
         return
-    _claim_feed(tx)
     cursors = tx.insert_many(_INSERT, rows)
     tx.published += [
         Published(cursor, shop, order, target, type_)
         for cursor, (_, type_, shop, order, target, _) in zip(cursors, rows, strict=True)
     ]
-
-
-def _claim_feed(tx: Transaction) -> None:
-    """Before a transaction's first event: no other one with events commits until this one ends."""
-    if not tx.published and tx.dialect.feed_claim is not None:
-        tx.query(tx.dialect.feed_claim)
 
 
 def event_text(data: Json) -> str:

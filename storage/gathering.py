@@ -27,15 +27,16 @@ _TURNS: Final = 2  # of the event loop, before a group is taken: what is about t
 
 
 class Group:
-    """What commits together.
+    """What commits together. `is_first`: a heartbeat, which goes before all and alone.
 
     Each step waits for one of these, and an event, which wakes those that wait by a future each, costs as much as all
     the rest of waiting. So here they are by themselves, of asyncio as the engines' connections are.
     """
 
-    __slots__ = ("_waiters", "members")
+    __slots__ = ("_waiters", "is_first", "members")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_first: bool = False) -> None:
+        self.is_first = is_first
         self.members: list[Pending[Any]] = []
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -91,7 +92,7 @@ class Gathering:
         """As `committed`, next of all and by itself."""
         if self.is_closing:
             raise StoreUnavailable("the store is closed")
-        group = Group()
+        group = Group(is_first=True)
         group.members.append(pending)
         self._first.append(group)
         self._wake.set()

@@ -117,7 +117,6 @@ DIALECT = Dialect(
     row_lock=" FOR SHARE",
     row_take=" FOR UPDATE SKIP LOCKED",
     now_ms="(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
-    feed_claim=f"{FEED_LOCK}; {FEED_PLACE}",
     all_columns=(
         "SELECT c.table_name, c.column_name, coalesce(k.ordinal_position, 0) FROM information_schema.columns c"
         " LEFT JOIN (SELECT u.table_name, u.column_name, u.ordinal_position FROM information_schema.key_column_usage u"
@@ -209,7 +208,7 @@ class PostgresTransaction:
 
     def _run(self, sql: str, parameters: Sequence[Value]) -> psycopg.RawCursor[Row]:
         if not parameters:
-            return self._cursor.execute(sql, prepare=False)  # two statements may stand in it, as in the feed's claim
+            return self._cursor.execute(sql, prepare=False)
         try:
             return self._cursor.execute(numbered(sql), parameters, prepare=True)
         except (UnicodeEncodeError, DataError) as error:

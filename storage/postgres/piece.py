@@ -77,6 +77,11 @@ class Piece:
             idle=("", 0, 0),
         )
 
+    def claim_feed(self) -> None:
+        """No other transaction that claims it does anything before this one ends; cursors follow the newest one."""
+        self._send(FEED_LOCK)
+        self._send(FEED_PLACE)
+
     def fence(self, epochs: set[tuple[str, int | None]]) -> None:
         """No lease of these shops passes to another node before the transaction ends, and each has its epoch."""
         self._send_prepared(_FENCE, (as_json(list(epochs)), len(epochs)), idle=("[]", 0))
@@ -107,13 +112,9 @@ class Piece:
         first, self._promised = self._promised, self._promised + len(rows)
         return list(range(first, self._promised))
 
-    def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:  # noqa: ARG002
-        """Claims the feed: nothing else is asked for in a piece."""
-        if sql != DIALECT.feed_claim:
-            raise NotImplementedError(sql)
-        self._send(FEED_LOCK)
-        self._send(FEED_PLACE)
-        return []
+    def query(self, sql: str, parameters: Sequence[Value] = ()) -> NoReturn:
+        """Nobody asks for anything in a piece."""
+        raise NotImplementedError(sql)
 
     def settle(self) -> list[Published]:
         """What was published, once the piece was answered."""

@@ -5,12 +5,16 @@ in its own transaction; whoever connects anew moves it as well. That waits until
 token that is found then says whether it was committed, and one that comes late finds another token and does nothing.
 Groups move it by one and connections by much more (`_CONNECTED`): a connection may break before it hears of its own
 move, and the next one still sees how many groups were committed.
+
+A group claims the feed before it locks any row of the store, whether it will have events or not. So of the groups of
+all nodes one at a time has locks that others may wait for, and none waits for another in a circle. Only heartbeats go
+without: nobody holds them up, for they leave out what others have locked.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -22,8 +26,10 @@ from storage.counts import write_moves
 from storage.errors import StoreUnavailable
 from storage.moves import Moves
 from storage.pending import Pending
+from storage.postgres.conflicts import Conflicts
 from storage.postgres.connection import (
     DIALECT,
+    FEED_LOCK,
     FEED_PLACE,
     SETTINGS,
     Connection,
@@ -53,7 +59,7 @@ _REGISTER: Final = (
     f" ON CONFLICT (name) DO UPDATE SET token = writers.token + {_CONNECTED}, began_at = excluded.began_at"
     " RETURNING token"
 )
-_ALONE: Final = f"SELECT {SETTINGS} FROM store_identity FOR UPDATE"  # noqa: S608
+_ALONE: Final = f"SELECT {SETTINGS}; {FEED_LOCK}; {FEED_PLACE}; SELECT FROM store_identity FOR UPDATE"  # noqa: S608
 _HOLD: Final = "SELECT FROM shops WHERE name = ANY($1) ORDER BY name FOR SHARE"
 _SINCE: Final = (
     "SELECT cursor, shop, order_id, target, type FROM events WHERE cursor > %s ORDER BY cursor DESC LIMIT 20000"
@@ -63,13 +69,17 @@ _SINCE: Final = (
 
 class Session:
     """Used in one thread at a time. `where`: the URL that may be shown; `name`: the writer's, the same in no other
-    process."""
+    process; `jitter` answers a number from 0 to 1."""
 
-    def __init__(self, options: Mapping[str, str], where: str, name: str, now_ms: int) -> None:
+    def __init__(
+        self, options: Mapping[str, str], where: str, name: str, now_ms: int, jitter: Callable[[], float]
+    ) -> None:
         self._options, self.where, self._name, self._now_ms = options, where, name, now_ms
+        self.conflicts = Conflicts(where, jitter)
         self._connection: Connection | None = None
         self._identities: dict[str, str] = {}
         self._token = 0  # as the last commit left it
+        self._claims = True  # whether the group that is being written has the feed
         self._newest = 0  # cursor that was published
         self._written: Sequence[Published] = ()  # by the group that is being committed; cursors may be promises
         self._known = Known()
@@ -94,8 +104,9 @@ class Session:
                 self._connection.execute("DELETE FROM writers WHERE name = %s", (self._name,))
             self._connection.close()
 
-    def run(self, group: Sequence[Pending[Any]]) -> list[Published]:
+    def run(self, group: Sequence[Pending[Any]], *, is_heartbeat: bool = False) -> list[Published]:
         """Commits a group; answers what it published. Raises StoreUnavailable when it failed as a whole."""
+        self._claims = not is_heartbeat
         try:
             published = self._run(group)
         except psycopg.Error as error:
@@ -121,6 +132,9 @@ class Session:
                         raise
                     if isinstance(error, NotAsExpected):  # the token is not ours any more: the row was deleted
                         self._drop()
+                    else:
+                        self.conflicts.note("deadlock", error)
+                        time.sleep(self.conflicts.rest_seconds(tries))
                     continue
                 self._drop()
                 if self._is_committing:
@@ -143,18 +157,22 @@ class Session:
         return published
 
     def _together_or_apart(self, connection: Connection, group: Sequence[Pending[Any]]) -> list[Published]:
+        run = self._together
         while True:
             try:
-                return self._together(connection, group)
+                return run(connection, group)
             except NotAskedFor as unknown:
                 self._begin_anew(connection)
                 Many.of(connection, unknown.sql)
             except Unprepared as unknown:
                 self._begin_anew(connection)
                 self._idle[unknown.sql] = unknown.idle
+            except _Unclaimed:
+                self._begin_anew(connection)
+                self._claims = True
             except _Apart:
                 self._begin_anew(connection)
-                return self._apart(connection, group)
+                run = self._apart
 
     def _roll_back(self, connection: Connection) -> None:
         self._prepared.clear()  # as psycopg does with a ROLLBACK
@@ -191,14 +209,16 @@ class Session:
             published = piece.settle()
             for pending in units:
                 tx = PostgresTransaction(connection, self._identities, moves)
-                tx.published = published  # one list: the feed is claimed once
+                tx.published = published
                 pending.result = pending.unit(tx)
+            if published and not self._claims:
+                raise _Unclaimed
             if units:
                 self._written = published
                 self._end(connection, moves)
         except Exception as error:
             self._is_committing = self._is_committing and (connection.closed or connection.broken)
-            if is_of_the_server(error) or isinstance(error, (NotAskedFor, Unprepared)):
+            if is_of_the_server(error) or isinstance(error, (NotAskedFor, Unprepared, _Unclaimed)):
                 raise
             raise _Apart from error
         for pending in group:
@@ -224,6 +244,8 @@ class Session:
                 if is_of_the_server(error):
                     raise  # the group fails as one
                 pending.error = error
+        if published and not self._claims:
+            raise _Unclaimed
         self._written = published
         self._end(connection, Moves())
         return published
@@ -240,7 +262,7 @@ class Session:
             if not is_of_the_server(error):
                 connection.execute("ROLLBACK TO unit")
                 self._prepared.clear()
-                if published:  # the feed is still ours, and cursors were drawn that nobody has
+                if self._claims:  # cursors may have been drawn that nobody has
                     connection.execute(FEED_PLACE)
                 connection.execute("RELEASE unit")
             raise
@@ -250,6 +272,8 @@ class Session:
     def _begin(self, connection: Connection, moves: Moves) -> Piece:
         piece = Piece(connection, self._identities, moves, self._prepared)
         piece.begin(self._name, self._token, is_checked=self._is_checked)
+        if self._claims:
+            piece.claim_feed()
         return piece
 
     def _end(self, connection: Connection, moves: Moves) -> None:
@@ -372,3 +396,7 @@ def _as_long_as_it_takes(connection: PatientConnection) -> Iterator[None]:
 
 class _Apart(Exception):
     """The group has to be run one after another."""
+
+
+class _Unclaimed(Exception):
+    """The group has events, and must claim the feed before anything else."""

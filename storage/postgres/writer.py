@@ -6,8 +6,9 @@ run again: heartbeats go in between, so that nobody loses all shops because of o
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -57,6 +58,11 @@ class Writer:
         """As `Store.change`."""
         return self._committed(Pending.of(change))
 
+    def gauges(self) -> Mapping[str, float]:
+        """As `Store.gauges`."""
+        counts = self._session.conflicts.counts
+        return {"store_deadlocks": counts["deadlock"], "store_lock_waits": counts["lock_wait"]}
+
     def close(self) -> None:
         """Lets `run` end once everything that waits is committed."""
         self._waiting.close()
@@ -84,9 +90,11 @@ class Writer:
         published: list[Published] = []
         began, members = anyio.current_time(), [pending for group in groups for pending in group.members]
         try:
-            published = await to_thread.run_sync(self._session.run, members, limiter=self._thread)
+            run = partial(self._session.run, members, is_heartbeat=groups[0].is_first)
+            published = await to_thread.run_sync(run, limiter=self._thread)
         except StoreUnavailable as failure:
             if isinstance(failure.__cause__, LockNotAvailable) and self._may_wait(groups[0], began):
+                self._session.conflicts.note("lock_wait", failure.__cause__)
                 self._waiting.put_back(groups)
                 return
             for pending in members:  # one each: several tasks raise them

@@ -102,12 +102,14 @@ def test_odd_methods_of_requests_do_not_make_new_series() -> None:
 def test_store_and_loop_measures_are_shown() -> None:
     metrics = Metrics()
     metrics.committed(12, 0.003)
-    metrics.store_measured({"wal_bytes": 4096, "of_another_engine": 1})
+    metrics.store_measured({"wal_bytes": 4096, "store_deadlocks": 2, "store_lock_waits": 3, "of_another_engine": 1})
     metrics.loop_lagged(0.25)
 
     assert value(metrics, "fulfilld_commit_units_sum") == 12
     assert value(metrics, "fulfilld_commit_seconds_count") == 1
     assert value(metrics, "fulfilld_wal_bytes") == 4096
+    assert value(metrics, "fulfilld_store_deadlocks") == 2
+    assert value(metrics, "fulfilld_store_lock_waits") == 3
     assert value(metrics, "fulfilld_event_loop_lag_seconds") == 0.25
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.dialect import Dialect
-from storage.events import append_event, append_events, list_events
+from storage.events import append_events, list_events
 from storage.leases import fence
 from storage.migrations import migrate
 from storage.sqlite.connection import SqliteTransaction
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 class Written:
     """A transaction of a made-up database: keeps what it is asked and does it on SQLite, without what that cannot."""
 
-    dialect = Dialect(types={}, barrier="0||", row_lock=" FOR SHARE", feed_claim="SELECT 'the feed is ours'")
+    dialect = Dialect(types={}, barrier="0||", row_lock=" FOR SHARE")
 
     def __init__(self, tx: SqliteTransaction) -> None:
         self.tx, self.published, self.moves, self.asked = tx, tx.published, tx.moves, list[str]()
@@ -47,19 +47,6 @@ def written() -> Written:
     tx = memory_transaction()
     migrate(tx, NOW)
     return Written(tx)
-
-
-def test_a_transaction_claims_the_feed_once_before_its_first_event() -> None:
-    tx = written()
-    append_event(tx, NOW, "one")
-    append_events(tx, NOW, "acme", "1", [("two", None, None), ("three", "t", {})])
-    append_event(tx, NOW, "four")
-    claims = [at for at, sql in enumerate(tx.asked) if sql == Written.dialect.feed_claim]
-    assert claims == [0]
-    again = Written(tx.tx)
-    again.published = []  # the next transaction
-    append_events(again, NOW, "acme", "1", [("five", None, None)])
-    assert again.asked[0] == Written.dialect.feed_claim
 
 
 def test_listeners_hear_the_cursors_that_the_database_gave_in_whatever_order() -> None:
