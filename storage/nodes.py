@@ -173,6 +173,11 @@ def live_nodes(tx: Transaction) -> list[Node]:
     return [_node(row) for row in rows]
 
 
+def is_configured(tx: Transaction, shop: str) -> bool:
+    """Whether the config of any node that lives has this shop."""
+    return any(shop in node.shops for node in live_nodes(tx))
+
+
 def _node(row: Row) -> Node:
     silent_ms, term_ms, name, version, started_at, seen_at, is_draining, is_mover, *said = row
     try:

@@ -36,6 +36,12 @@ def no_job(job: str) -> Refused:
     return Refused("job-not-found", f"there is no job {job}")
 
 
+def shop_elsewhere(shop: str) -> Refused:
+    """The refusal of what needs the config of a shop that only other daemons have."""
+    detail = f"shop {shop} is in the config of another daemon and not of this one: ask that one, or put it in here"
+    return Refused("shop-not-found", detail)
+
+
 def no_shop(name: str, known: Iterable[str], where: str = "") -> Refused:
     """The refusal of a shop that there is not. `where`: what narrows the known ones, such as ` on PLATFORM`."""
     return Refused("shop-not-found", f"no shop{where} is named {name!r}{hint(name, known)}")

@@ -19,6 +19,7 @@ from orchestrator.runtime.reports import ShopFacts
 from statemachines.machine import Milestone
 from statemachines.suggestion import hint
 from storage.counts import count_orders
+from storage.nodes import is_configured
 from storage.order_columns import load_problem
 from storage.order_search import OrderFilter, find_orders
 from storage.records import Problem, Shop
@@ -71,10 +72,11 @@ def waiting_shops(shops: Iterable[Shop], configured: Configured, now: int) -> li
 
 
 def check_shop(tx: Transaction, configured: Configured, name: str | None) -> None:
-    """A shop that left the config keeps its history; a name that never was a shop's is a mistake. Raises Refused
-    `shop-not-found`."""
-    if name is not None and name not in configured and get_shop(tx, name) is None:
-        raise no_shop(name, configured)
+    """A shop that left the config keeps its history, one that another node alone has may have none yet; a name that
+    never was a shop's is a mistake. Raises Refused `shop-not-found`."""
+    if name is None or name in configured or get_shop(tx, name) is not None or is_configured(tx, name):
+        return
+    raise no_shop(name, configured)
 
 
 def order_filter(

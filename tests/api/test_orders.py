@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from storage.nodes import Presence, join
 from storage.orders import save_order
 from storage.records import Problem, Situation, Wait
 from storage.shops import pause_shop, save_admission
@@ -265,6 +266,17 @@ async def test_every_bad_filter_is_reported_at_once() -> None:
     async with bench() as b:
         got = await b.get("/v1/orders?limit=x&situation=y&z=1")
         assert {error["path"] for error in got.json()["errors"]} == {"limit", "situation", "z"}
+
+
+async def test_a_shop_of_another_daemons_config_is_no_mistake_before_the_store_has_anything_of_it() -> None:
+    async with bench(an_order()) as b:
+        await b.store.write(lambda tx: join(tx, "other", Presence("1", ("theirs",)), 60_000))
+        assert (await b.get("/v1/orders?shop=theirs")).json()["orders"] == []
+        assert (await b.get("/v1/shops/theirs/orders/1")).slug == "order-not-found"
+        refused = await b.get("/v1/shops/theirs")
+        assert (refused.status, refused.slug) == (404, "shop-not-found")
+        assert "in the config of another daemon" in refused.json()["detail"]
+        assert (await b.get("/v1/shops/nope/orders/1")).slug == "shop-not-found"
 
 
 async def test_a_shop_that_never_was_is_a_mistake_and_one_that_left_keeps_its_history() -> None:

@@ -8,7 +8,7 @@ from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Draft
-from orchestrator.decisions.refusals import Refused, no_shop
+from orchestrator.decisions.refusals import Refused, no_shop, shop_elsewhere
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands.holder import Holder, LocalHolder, nobody
 from orchestrator.operations.commands.requests import RemoteHolder, Requests
@@ -55,13 +55,10 @@ class CommandServices:
         return RemoteHolder(self.store, self.requests, shop)
 
     async def _not_configured(self, shop: str) -> Refused:
+        if self.supervisor.is_elsewhere(shop):
+            return shop_elsewhere(shop)
         if await self.store.read(lambda tx: get_shop(tx, shop)) is None:
             return no_shop(shop, self.supervisor.shops())
-        if self.supervisor.is_elsewhere(shop):
-            detail = (
-                f"shop {shop} is in the config of another daemon and not of this one: ask that one, or put it in here"
-            )
-            return Refused("shop-not-found", detail)
         detail = (
             f"shop {shop} is not in the config any more: its orders can be read and their targets cancelled; for all"
             " else put it back into the config under its name and send SIGHUP"
