@@ -39,6 +39,11 @@ if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY
     os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 
+# Daemons with a store on a server keep files in the user's directory: here in one that goes with this process.
+_STATE = tempfile.TemporaryDirectory(prefix="fulfilld-state-", ignore_cleanup_errors=True)
+os.environ["XDG_STATE_HOME"] = _STATE.name
+
+
 def pytest_collection_finish() -> None:
     """What is known by now stays to the end: collections of garbage need not look through it time and again."""
     gc.freeze()
