@@ -41,6 +41,7 @@ _SHUTDOWN_SECONDS = 2.0  # streams have been ended by then; what still runs is c
 _CLEANUP_SECONDS = 10.0
 _BACKLOG = 512
 _LOOK_SECONDS = 2.0
+_LINGER_SECONDS = 5.0  # a client that has more to send is let finish, before its connection is closed
 
 
 class ServeError(Exception):
@@ -254,7 +255,31 @@ class _Server(web.Server):
 class _Protocol(web.RequestHandler):
     """Answers requests that cannot even be parsed; those that can go to the application's middleware."""
 
-    __slots__ = ()
+    __slots__ = ("_lost",)
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._lost: anyio.Event | None = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Ends a wait for the client, too."""
+        super().connection_lost(exc)
+        if self._lost is not None:
+            self._lost.set()
+
+    async def let_finish(self) -> None:
+        """Says that nothing follows, and takes what the client still sends for nothing, until it goes or for a while.
+
+        A connection that is closed at once breaks the pipe of a client amid its body, which then never reads why.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing() or not transport.can_write_eof():
+            return
+        self.close()  # what comes in is not parsed any more
+        transport.write_eof()
+        self._lost = anyio.Event()
+        with anyio.move_on_after(_LINGER_SECONDS):
+            await self._lost.wait()
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -270,10 +295,24 @@ class _Protocol(web.RequestHandler):
         else:
             log.error("api.failed", status=status, detail=message, exc_info=exc)
             problem = Problem("internal-error", "the daemon made a mistake; its log has more")
-        response = problem.response()
+        response = _Last(self, problem)
         mark(response)
         response.force_close()
         return response
+
+
+class _Last(web.Response):
+    """The last answer on a connection: the client may still be sending."""
+
+    def __init__(self, protocol: _Protocol, problem: Problem) -> None:
+        made = problem.response()
+        super().__init__(body=made.body, status=made.status, headers=made.headers)
+        self._protocol = protocol
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Also lets the client finish."""
+        await super().write_eof(data)
+        await self._protocol.let_finish()
 
 
 def _reason(error: Any) -> str:

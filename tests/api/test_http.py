@@ -243,6 +243,34 @@ async def test_what_is_no_http_is_a_problem_too(request_text: str) -> None:
         assert b"top-secret" not in body
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (
+            "POST /v1/targets HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: zstd\r\nContent-Length: 100000\r\n\r\n",
+            415,
+        ),
+        ("POST /v1/targets HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: br\r\nContent-Length: 100000\r\n\r\n", 415),
+        ("POST /v1/targets HTTP/1.1\r\nHost: localhost\r\nbad header\r\nContent-Length: 100000\r\n\r\n", 400),
+    ],
+)
+async def test_who_is_refused_amid_a_body_may_send_the_rest(head: str, status: int) -> None:
+    def talk(path: str) -> bytes:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(60)
+            sock.connect(path)
+            sock.sendall(head.encode())
+            got = b""
+            while part := sock.recv(65536):
+                got += part
+            sock.sendall(b"x" * 100_000)
+            return got
+
+    async with bench() as b:
+        got = await anyio.to_thread.run_sync(talk, str(b.served.socket))
+        assert f" {status} ".encode() in got.splitlines()[0]
+
+
 async def test_a_broken_encoding_of_a_body_is_a_problem() -> None:
     async with bench(an_order()) as b:
         got = await b.call("POST", TARGETS, data=b"not gzip", headers={**JSON, "Content-Encoding": "gzip"})
