@@ -31,6 +31,23 @@ _DEFAULTS: Final[Mapping[str, str]] = {
 """What a URL that says nothing of it means."""
 
 
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "load_balance_hosts": ("disable", "random"),
+}
+_NUMBERS: Final = (
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+)
+_HIGHEST_PORT: Final = 65_535
+
 _LISTEN: Final = "listen"
 
 
@@ -51,7 +68,31 @@ def options_of(url: str) -> dict[str, str]:
         raise ValueError(_HELP) from None
     if not found.get("dbname"):
         raise ValueError("must name a database, such as postgresql://fulfilld@db.example/fulfilld")
+    _check(found)
     return {**_DEFAULTS, "application_name": f"fulfilld {os.getpid()} {socket.gethostname()}"[:63], **found, **own}
+
+
+def _check(options: Mapping[str, str]) -> None:
+    """Raises ValueError for what libpq refuses only when it connects, and would for ever. It says which option and not
+    its value: what stands at the place of a port may be a password without its user."""
+    for name, words in _WORDS.items():
+        if options.get(name, "") not in ("", *words):
+            raise ValueError(f"its {name} must be one of {', '.join(words)}")
+    for name in _NUMBERS:
+        if name in options and not _is_number(options[name].strip().removeprefix("-")):
+            raise ValueError(f"its {name} must be a whole number")
+    ports = options.get("port", "").split(",")
+    if not all(port == "" or (_is_number(port) and 0 < int(port) <= _HIGHEST_PORT) for port in ports):
+        raise ValueError(
+            f"its port must be a number from 1 to {_HIGHEST_PORT}, in postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        )
+    hosts = (options.get("hostaddr") or options.get("host", "")).split(",")
+    if len(ports) not in (1, len(hosts)):
+        raise ValueError("its ports must be one for all hosts, or one for each")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= len(str(_HIGHEST_PORT)) + 5
 
 
 def libpq(options: Mapping[str, str]) -> dict[str, str]:
