@@ -222,6 +222,26 @@ async def test_a_compressed_body_is_taken() -> None:
         assert len(await sent(b, body, **{"Content-Encoding": "gzip"})) == 5
 
 
+async def test_others_get_their_turn_while_a_body_of_blank_lines_is_read() -> None:
+    """What is unpacked already is read without a pause of its own: one kilobyte of these held the daemon for minutes."""
+    async with bench(*orders(1)) as b:
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await anyio.lowlevel.checkpoint()
+                turns += 1
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(count)
+            body = gzip.compress(b"\n" * 2_000_000 + line("0"))
+            [answer] = await sent(b, body, **{"Content-Encoding": "gzip"})
+            group.cancel_scope.cancel()
+        assert answer["line"] == 2_000_001
+        assert turns > 100
+
+
 async def test_nothing_sent_is_nothing_answered() -> None:
     async with bench() as b:
         assert await sent(b, b"") == []

@@ -110,9 +110,9 @@ class _Bulk:
         number = 0
         async with aclosing(lines_of(content)) as chunks:
             async for chunk in chunks:
-                numbered = [(number + at, raw) for at, raw in enumerate(chunk, 1)]
+                await anyio.lowlevel.checkpoint()  # what is unpacked already is read without a pause
+                present = [(at, raw) for at, raw in enumerate(chunk, number + 1) if raw is None or raw.strip()]
                 number += len(chunk)
-                present = [(at, raw) for at, raw in numbered if raw is None or raw.strip()]
                 for part in _parts(present, _UNIT_LINES):
                     while self._unread_bytes > _UNREAD_BYTES:
                         self._room = anyio.Event()
