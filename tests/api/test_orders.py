@@ -253,6 +253,7 @@ async def test_a_bad_filter_is_reported_by_name(query: str, path: str) -> None:
         ("limit=0", "must be at least 1"),
         ("limit=1001", "must be at most 1000"),
         ("limit=x", "must be a whole number"),
+        ("limit=" + "9" * 40, "must be at most 1000"),
     ],
 )
 async def test_a_bad_filter_is_reported_in_words_for_people(query: str, message: str) -> None:

@@ -34,11 +34,17 @@ async def _operate(action: Action, call: Call[Query]) -> web.StreamResponse:
             f' all of a shop are {{"filter": {{"shop": "NAME"}}}}'
         )
         raise Refused("filter-required", detail)
-    if body.dry_run:
-        count, refused, sample = await call.services.queries.bulk(action, wanted, body.limit)
-        return json_answer(b'{"count":%d,"refused":%d,"sample":[%b]}' % (count, refused, b",".join(sample)))
-    by = await caller(call.request)
-    job = await call.services.commands.start_job(action, wanted, body.limit, body.reason, by)
+    try:
+        if body.dry_run:
+            count, refused, sample = await call.services.queries.bulk(action, wanted, body.limit)
+            return json_answer(b'{"count":%d,"refused":%d,"sample":[%b]}' % (count, refused, b",".join(sample)))
+        by = await caller(call.request)
+        job = await call.services.commands.start_job(action, wanted, body.limit, body.reason, by)
+    except Refused as refused:
+        for error in refused.extra.get("errors", ()):
+            if error["path"] in FILTERS:  # as the list of orders has it; here they stand in `filter`
+                error["path"] = f"filter.{error['path']}"
+        raise
     return answer(JobStarted(job=job.id, count=job.orders), 202)
 
 
