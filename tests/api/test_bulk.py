@@ -223,7 +223,7 @@ async def test_a_compressed_body_is_taken() -> None:
 
 
 async def test_others_get_their_turn_while_a_body_of_blank_lines_is_read() -> None:
-    """What is unpacked already is read without a pause of its own: one kilobyte of these held the daemon for minutes."""
+    """What is unpacked already is read without a pause: one kilobyte of these held the daemon for minutes."""
     async with bench(*orders(1)) as b:
         turns = 0
 

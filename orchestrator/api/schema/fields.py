@@ -27,7 +27,7 @@ KEY_MEANING: Final = "1 to 255 printable ASCII characters that neither begin nor
 CURSOR: Final = r"^(0|[1-9][0-9]{0,17})$"
 
 LONGEST_ID = 256
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,999})")  # what is beyond a bound is told so by that
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,999})")  # the bounds refuse long ones in their own words
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+ -]\d\d:\d\d)", re.ASCII
