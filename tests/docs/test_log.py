@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CALL = re.compile(r"(?:\blog\.\w+|\blevel)\(\s*\"((?:daemon|node|shops?|duty)\.[a-z_]+)\"")
+CALL = re.compile(r"(?:\blog\.\w+|\blevel)\(\s*\"((?:state|daemon|node|shops?|duty)\.[a-z_]+)\"")
 
 
 def test_lines_about_daemons_shops_and_duties_are_in_the_table() -> None:
