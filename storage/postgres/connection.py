@@ -62,8 +62,9 @@ class PatientConnection(psycopg.Connection[Row]):
 
 
 _MOST_IDLE: Final = "idle_in_transaction_session_timeout"
-_MOST_IDLE_SECONDS: Final = 5
-"""A daemon that stands still, or is cut off, in the midst of a transaction keeps its locks no longer than that."""
+MOST_IDLE_SECONDS: Final = 5
+"""A daemon that stands still, or is cut off, in the midst of a transaction keeps its locks no longer than that: by this
+setting between two queries, and otherwise by those who wait for them (stuck.py)."""
 
 SETTINGS: Final = ", ".join(
     f"set_config('{name}', CASE current_setting('{name}') WHEN '{instead_of}' THEN '{value}'"
@@ -71,14 +72,14 @@ SETTINGS: Final = ", ".join(
     for name, instead_of, value in (
         # what was confirmed must outlive a power failure, whatever the server's config says
         ("synchronous_commit", "off", "on"),
-        (_MOST_IDLE, "0", f"{_MOST_IDLE_SECONDS}s"),
+        (_MOST_IDLE, "0", f"{MOST_IDLE_SECONDS}s"),
         # so that heartbeats come in between (writer.py)
         ("lock_timeout", "0", "500ms"),
     )
 )
 """What holds until the end of a transaction that writes, as columns of a SELECT."""
 
-SNAPSHOT: Final = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL {_MOST_IDLE} = '{_MOST_IDLE_SECONDS}s'"
+SNAPSHOT: Final = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL {_MOST_IDLE} = '{MOST_IDLE_SECONDS}s'"
 """Begins a transaction that reads."""
 
 _NEVER: Final = 1_000_000_000

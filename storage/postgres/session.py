@@ -44,6 +44,7 @@ from storage.postgres.failures import is_of_the_server, is_passing, unavailable
 from storage.postgres.footing import Found, Known, Loss, found_by, judge, timeline_of
 from storage.postgres.piece import NotAsExpected, Piece, Unprepared
 from storage.postgres.rows import Many, NotAskedFor
+from storage.postgres.stuck import end_stuck
 from storage.transaction import Published, Value
 
 log = structlog.get_logger()
@@ -110,6 +111,8 @@ class Session:
         try:
             published = self._run(group)
         except psycopg.Error as error:
+            if isinstance(error, psycopg.errors.LockNotAvailable) and self._connection is not None:
+                end_stuck(self._connection, self.where)
             raise unavailable("writing", self.where, error) from error
         if published:
             self._newest = published[-1].cursor
@@ -297,12 +300,18 @@ class Session:
         (footing.py). Raises psycopg.Error."""
         connection = connect(self._options)
         try:
-            ((token,),) = connection.execute(_REGISTER, (self._name,)).fetchall()
+            with connection.transaction():
+                connection.execute(f"SELECT {SETTINGS}".encode())
+                ((token,),) = connection.execute(_REGISTER, (self._name,)).fetchall()
             self._identities = self._identities or identities_of(connection)
             self._look(connection, token)
             if not self._newest:
                 ((newest,),) = connection.execute("SELECT max(cursor) FROM events").fetchall()
                 self._newest = newest or 0
+        except psycopg.errors.LockNotAvailable:
+            end_stuck(connection, self.where)  # the connection of before, which the server does not know to be gone
+            connection.close()
+            raise
         except BaseException:
             connection.close()
             raise
