@@ -2,9 +2,8 @@
 
 A connection can break between the COMMIT and its answer. So each group moves the daemon's token in the table `writers`,
 in its own transaction; whoever connects anew moves it as well. That waits until the old transaction is over, so the
-token that is found then says whether it was committed, and one that comes late finds another token and does nothing.
-Groups move it by one and connections by much more (`_CONNECTED`): a connection may break before it hears of its own
-move, and the next one still sees how many groups were committed.
+token that is found then says whether it was committed (token.py), and one that comes late finds another token and does
+nothing.
 
 A group claims the feed before it locks any row of the store, whether it will have events or not. So of the groups of
 all nodes one at a time has locks that others may wait for, and none waits for another in a circle. Only heartbeats go
@@ -28,7 +27,6 @@ from storage.moves import Moves
 from storage.pending import Pending
 from storage.postgres.conflicts import Conflicts
 from storage.postgres.connection import (
-    DIALECT,
     FEED_LOCK,
     FEED_PLACE,
     SETTINGS,
@@ -45,6 +43,7 @@ from storage.postgres.footing import Found, Known, Loss, found_by, judge, timeli
 from storage.postgres.piece import NotAsExpected, Piece, Unprepared
 from storage.postgres.rows import Many, NotAskedFor
 from storage.postgres.stuck import end_stuck
+from storage.postgres.token import CONNECTED, has_moved, register
 from storage.transaction import Published, Value
 
 log = structlog.get_logger()
@@ -54,12 +53,6 @@ _LOOK_UP_SECONDS: Final = 30.0
 """How long whoever waits for a commit whose answer was lost is kept waiting for what became of it."""
 _LOOK_UP_EVERY_SECONDS: Final = 0.5
 
-_CONNECTED: Final = 1 << 32
-_REGISTER: Final = (
-    f"INSERT INTO writers (name, token, began_at) VALUES (%s, {_CONNECTED}, {DIALECT.now_ms})"  # noqa: S608
-    f" ON CONFLICT (name) DO UPDATE SET token = writers.token + {_CONNECTED}, began_at = excluded.began_at"
-    " RETURNING token"
-)
 _ALONE: Final = f"SELECT {SETTINGS}; {FEED_LOCK}; {FEED_PLACE}; SELECT FROM store_identity FOR UPDATE"  # noqa: S608
 _HOLD: Final = "SELECT FROM shops WHERE name = ANY($1) ORDER BY name FOR SHARE"
 _SINCE: Final = (
@@ -300,9 +293,7 @@ class Session:
         (footing.py). Raises psycopg.Error."""
         connection = connect(self._options)
         try:
-            with connection.transaction():
-                connection.execute(f"SELECT {SETTINGS}".encode())
-                ((token,),) = connection.execute(_REGISTER, (self._name,)).fetchall()
+            token = register(connection, self._name)
             self._identities = self._identities or identities_of(connection)
             self._look(connection, token)
             if not self._newest:
@@ -323,9 +314,9 @@ class Session:
         """Looks whether another server has taken over since, and does what follows unless another process has. `token`:
         as it is found."""
         timeline = timeline_of(connection)
-        self._is_unknown |= token == _CONNECTED  # the row was not there: who connects for a second time finds it
+        self._is_unknown |= token == CONNECTED  # the row was not there: who connects for a second time finds it
         is_first = self._known.feed is None
-        is_behind = not (is_first or self._is_unknown or _has_moved(self._token, token))
+        is_behind = not (is_first or self._is_unknown or has_moved(self._token, token))
         is_vouched = is_first or not (self._is_unknown or is_behind)
 
         def judged() -> tuple[Found, Loss | None]:
@@ -370,7 +361,7 @@ class Session:
                     why = "whether the last commit was kept is not known yet"
                     raise StoreUnavailable(f"{unavailable('writing', self.where, error)}; {why}") from lost
                 time.sleep(_LOOK_UP_EVERY_SECONDS)
-        is_kept = (self._token - expected) % _CONNECTED == 0
+        is_kept = (self._token - expected) % CONNECTED == 0
         log.warning("store.commit_looked_up", store=self.where, is_kept=is_kept, detail=" ".join(str(lost).split()))
         return is_kept
 
@@ -389,11 +380,6 @@ class Session:
             log.warning("store.commit_not_published", store=self.where, detail=" ".join(str(error).split()))
             return []
         return [Published(*row) for row in reversed(found) if row[1:] in written]
-
-
-def _has_moved(before: int, token: int) -> bool:
-    """Whether a token is one that connections, and at most one group, have moved since it was known."""
-    return token - before >= _CONNECTED and (token - before) % _CONNECTED <= 1
 
 
 @contextmanager
