@@ -1,10 +1,13 @@
 """Says in the log, at level error, that an order waits for a person: once each time that it is blocked.
 
 The feed has the event; whoever watches the log alone must not miss it. The event is read after its commit, in a task of
-its own, so that no unit of work waits for it.
+its own, so that no unit of work waits for it: what is not said yet when the daemon ends is said before.
 """
 
 from __future__ import annotations
+
+from collections import deque
+from typing import Final
 
 import anyio
 import structlog
@@ -18,6 +21,7 @@ from storage.transaction import Published
 log = structlog.get_logger()
 
 _TYPE = "order.blocked"
+_LAST_SECONDS: Final = 2.0
 
 
 class BlockedLog:
@@ -25,7 +29,7 @@ class BlockedLog:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._cursors: list[int] = []
+        self._cursors: deque[int] = deque()
         self._wake = anyio.Event()
 
     def note(self, published: list[Published]) -> None:
@@ -37,12 +41,19 @@ class BlockedLog:
 
     async def run(self) -> None:
         """Logs them, in the order of the feed."""
-        while True:
-            await self._wake.wait()
-            self._wake = anyio.Event()
-            cursors, self._cursors = self._cursors, []
-            for cursor in cursors:
-                await self._log(cursor)
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake = anyio.Event()
+                await self._log_noted()
+        finally:
+            with anyio.move_on_after(_LAST_SECONDS, shield=True):
+                await self._log_noted()
+
+    async def _log_noted(self) -> None:
+        while self._cursors:
+            await self._log(self._cursors[0])
+            self._cursors.popleft()
 
     async def _log(self, cursor: int) -> None:
         try:
