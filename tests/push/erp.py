@@ -149,7 +149,7 @@ class Dispatch:
 
 
 def settings(erp: Erp, **changes: Any) -> DeliverySettings:
-    given = {"orders_url": erp.url(), "secret": SECRET, "timeout_seconds": 5.0, "max_wait_seconds": 0.05} | changes
+    given = {"orders_url": erp.url(), "secret": SECRET, "timeout_seconds": 60.0, "max_wait_seconds": 0.05} | changes
     return DeliverySettings.model_validate(given)
 
 

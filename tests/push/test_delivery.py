@@ -27,8 +27,9 @@ from storage.events import append_event
 from storage.orders import insert_order
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook
-from tests.push.erp import Delivered, dispatching, is_genuine, running_erp, settings
+from tests.push.erp import Delivered, Erp, dispatching, is_genuine, running_erp, settings
 from tests.support.engines import store_url
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.engines("sqlite", "postgresql")
 
@@ -235,9 +236,8 @@ async def test_events_that_are_never_taken_do_not_stand_in_the_way_for_good(tmp_
 
 
 async def test_an_erp_that_is_down_gets_everything_when_it_is_back(tmp_path: Path) -> None:
-    async with running_erp() as first:
-        chosen, port = settings(first), first.port
-    async with dispatching(tmp_path, chosen) as it:
+    port = free_port()
+    async with dispatching(tmp_path, settings(Erp(port))) as it:
         for _ in range(3):
             await it.publish("1", "2")
         down = await it.until(lambda now: now["last_error"] is not None)
@@ -260,7 +260,8 @@ async def test_a_restart_goes_on_where_it_was_and_keeps_what_was_parked(tmp_path
         async with dispatching(tmp_path, settings(erp)) as it:
             await it.publish("3")
             await erp.takes(3)
-            assert [each.cursor for each in erp.taken if each.body["order"] == "bad"] == [1, 4]
+            bad = dict.fromkeys(each.cursor for each in erp.taken if each.body["order"] == "bad")
+            assert list(bad) == [1, 4], "in order; what was under way at the end may come twice"
             assert {each.cursor for each in erp.taken} == {1, 4, 5}
 
 

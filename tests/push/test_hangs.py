@@ -141,8 +141,9 @@ async def test_an_order_whose_events_all_take_long_holds_up_no_other(tmp_path: P
         async def answer_slowly() -> None:
             while True:
                 await anyio.sleep(0.02)  # far longer than a round finds usual
-                erp.released.set()
-                erp.released = anyio.Event()
+                if len(erp.taken) < 45 or not all(map(is_bad, erp.taken)):  # some are left that the other one overtakes
+                    erp.released.set()
+                    erp.released = anyio.Event()
 
         group.start_soon(answer_slowly)
         async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.02) as it:
@@ -150,7 +151,6 @@ async def test_an_order_whose_events_all_take_long_holds_up_no_other(tmp_path: P
             await it.publish(*["bad"] * 50)
             await erp.until(lambda erp: len(erp.taken) >= 3)
             await goes_out(it, erp, ["good"])
-            assert len(erp.taken) < 50
             await erp.takes(52)
             arrived_in_order(erp, [*["bad"] * 51, "good"])
             group.cancel_scope.cancel()

@@ -116,7 +116,7 @@ async def test_the_other_node_goes_on_when_the_one_that_pushes_ends() -> None:
         one.scope.cancel()
         await two.publish("1", "2")
         await receiver.until(lambda _: len(set(cursors(receiver))) == 3)
-        assert cursors(receiver)[-2:] in ([2, 3], [3, 2])
+        assert list(dict.fromkeys(cursors(receiver))) in ([1, 2, 3], [1, 3, 2]), "what was under way may come twice"
 
 
 async def test_a_receiver_is_paused_resumed_and_replayed_at_any_node() -> None:
