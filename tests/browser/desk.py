@@ -18,7 +18,7 @@ from orchestrator.sandbox.server import Sandbox
 
 TOKEN = "correct-horse-battery"
 WIDTHS = {"phone": (390, 844), "wide": (1280, 900)}
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 0.05
 REFUSALS = {
     "selldone": ("acme", "confirm", 422, b'{"message": "The order is locked by an invoice"}'),

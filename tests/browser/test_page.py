@@ -178,6 +178,8 @@ def test_the_keyboard_is_enough(desk: Desk, page: Any) -> None:
     page.get_by_role("heading", name="Shops").wait_for()
 
     def tab_to(name: str) -> None:
+        button, link = (page.get_by_role(role, name=name, exact=True) for role in ("button", "link"))
+        button.or_(link).first.wait_for()
         for _ in range(200):
             page.keyboard.press("Tab")
             words = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"

@@ -15,7 +15,7 @@ import pytest
 
 COMMAND = [sys.executable, "-m", "orchestrator"]
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 def on_a_terminal(columns: int, *arguments: str) -> list[str]:

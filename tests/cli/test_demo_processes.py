@@ -37,7 +37,7 @@ def left_behind(directory: Path) -> list[str]:
 
 def test_everything_arrives_and_nothing_is_left(directory: Path) -> None:
     with start(directory) as process:
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=240)
     assert process.returncode == 0, out + err
     assert "done twice: 0, out of turn: 0" in out
     assert "unreachable" in out
@@ -57,14 +57,14 @@ def test_everything_arrives_and_nothing_is_left(directory: Path) -> None:
 
 def test_everything_arrives_at_the_usual_size(directory: Path) -> None:
     with start(directory, command=USUAL) as process:
-        out, err = process.communicate(timeout=150)
+        out, err = process.communicate(timeout=240)
     assert process.returncode == 0, out + err
     assert "done twice: 0, out of turn: 0" in out
 
 
 def test_kept_files_are_a_working_installation(directory: Path) -> None:
     with start(directory, "--keep") as process:
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=240)
     assert process.returncode == 0, out + err
     (kept,) = directory.iterdir()
     assert {"config.json", "fulfilld.db", "daemon.log", "sandbox.log"} <= {path.name for path in kept.iterdir()}
@@ -82,7 +82,7 @@ def test_a_signal_ends_the_demo_and_its_processes(directory: Path, number: signa
         assert process.stdout is not None
         process.stdout.readline()  # sandbox and daemon are up
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
     assert process.returncode == 130, out + err
     assert err == ""
     assert left_behind(directory) == []

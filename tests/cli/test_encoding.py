@@ -28,7 +28,7 @@ def fulfilld_process(
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "PYTHON", "FULFILLD"))}
     environ |= environment | {"FULFILLD_SOCKET": str(daemon.socket)}
     command = [sys.executable, "-m", "orchestrator", *arguments]
-    return subprocess.run(command, env=environ, capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, env=environ, capture_output=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("environment", LANGUAGES, ids=str)

@@ -17,7 +17,7 @@ import pytest
 from tests.cli.fake import FakeDaemon, a_target, an_event
 
 COMMAND = [sys.executable, "-m", "orchestrator"]
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 @contextmanager

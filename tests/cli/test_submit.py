@@ -356,7 +356,7 @@ def test_lines_that_come_after_the_refusal_end_quietly(tmp_path: Path) -> None:
 
     def lines() -> Iterator[bytes]:
         yield b"{}\n"
-        assert refused.wait(10)
+        assert refused.wait(60)
         yield b"{}\n"
 
     def refuse() -> None:
@@ -364,7 +364,7 @@ def test_lines_that_come_after_the_refusal_end_quietly(tmp_path: Path) -> None:
         with connection:
             connection.recv(1)
             connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
-            assert refused.wait(10)
+            assert refused.wait(60)
 
     before = set(threading.enumerate())
     with socket.socket(socket.AF_UNIX) as listener:

@@ -69,7 +69,7 @@ async def test_orders_are_shipped_once_though_the_daemon_dies_and_all_is_sent_ag
         shop = daemon.configure(sandbox)
         url = with_tcp(daemon)
         daemon.start("after_submit:3")  # a target is durable, its answer is lost
-        with anyio.fail_after(120):
+        with anyio.fail_after(240):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(restarted, daemon)
                 first = await run_example(name, 3, FULFILLD_SOCKET=str(daemon.socket))

@@ -95,7 +95,7 @@ async def test_the_four_stories_go_as_they_are_written(tmp_path: Path, monkeypat
         await daemon.ready()
         monkeypatch.setenv("FULFILLD_SOCKET", str(daemon.socket))
         platform, erp = sandbox.platforms["shopify"], bridge()
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             await seen(daemon, shop, erp)
             booked = [order for _, order in erp["sales"]]
             assert len(booked) >= 3, "an order comes"

@@ -35,16 +35,17 @@ def listens(daemon: DaemonProcess, **sections: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def two(
-    folder: Path, sandbox: Sandbox, **sections: Mapping[str, Any]
+    folder: Path, sandbox: Sandbox, lease_seconds: int = 60, **sections: Mapping[str, Any]
 ) -> AsyncIterator[tuple[str, list[DaemonProcess], list[str]]]:
-    """A shop, the daemon that works for it and the other one, and their origins. `sections`: of both configs."""
+    """A shop, the daemon that works for it and the other one, and their origins. `sections`: of both configs. No lease
+    ends by itself unless a test says so, however loaded the machine is."""
     url = postgres.server().store()
     (folder / "one").mkdir()
     (folder / "two").mkdir()
     async with sandbox.running(), daemon_process(folder / "one") as one, daemon_process(folder / "two") as other:
         origins = []
         for daemon in (one, other):
-            daemon.storage = {"url": url, "lease_seconds": 2}
+            daemon.storage = {"url": url, "lease_seconds": lease_seconds}
             shop = daemon.configure(sandbox)
             origins.append(listens(daemon, **sections))
             daemon.start()
@@ -111,7 +112,7 @@ async def test_a_browser_that_logged_in_at_one_daemon_is_known_to_the_other_unti
         assert (await asked(other, "POST", pause, None, changing))[0] == 200
         assert (await asked(other, "DELETE", "/v1/session", None, changing))[0] == 200
         assert (await asked(other, "GET", "/v1/status", None, cookies[other]))[0] == 401
-        with anyio.fail_after(30):
+        with anyio.fail_after(120):
             while (await asked(one, "GET", "/v1/status", None, cookies[one]))[0] != 401:  # noqa: ASYNC110 - in its time
                 await anyio.sleep(0.1)
 
@@ -122,15 +123,19 @@ async def test_events_are_pushed_though_the_daemon_dies_that_pushes_them(tmp_pat
     sandbox = Sandbox(SandboxSettings(orders=6))
     async with running_erp() as erp:
         delivery = {"orders_url": erp.url(), "secret": SECRET, "timeout_seconds": 5.0, "max_wait_seconds": 0.5}
-        async with two(tmp_path, sandbox, delivery=delivery) as (shop, daemons, _):
+        async with two(tmp_path, sandbox, 2, delivery=delivery) as (shop, daemons, _):
             ids, left = sandbox.selldone.order_ids(), daemons[1 - dies]
-            with anyio.fail_after(60):
+            with anyio.fail_after(200):
                 assert (await left.call("POST", f"/v1/shops/{shop}/sync?wait=50"))[0] == 200
                 daemons[dies].kill()
                 while (await left.call("POST", f"/v1/shops/{shop}/sync?wait=50"))[0] != 200:  # noqa: ASYNC110
                     await anyio.sleep(0.1)  # until it has the shop
                 for order in ids:
-                    assert (await left.call("POST", f"/v1/shops/{shop}/orders/{order}/announce"))[0] == 200
+                    announce = f"/v1/shops/{shop}/orders/{order}/announce"
+                    status = 503
+                    while status == 503:  # a loaded machine may have cost it the shop for a moment
+                        status, _ = await left.call("POST", announce)
+                    assert status == 200
                 await erp.until(
                     lambda erp: (
                         {each.body["order"] for each in erp.taken if each.body["type"] == "order.announced"} == set(ids)

@@ -25,7 +25,7 @@ async def _run(folder: Path, crash: str | None, sandbox: Sandbox, **changes: Any
     async with sandbox.running(), daemon_process(folder) as daemon:
         erp = Erp(daemon, daemon.configure(sandbox, **changes), sandbox.selldone.order_ids())
         daemon.start(crash)
-        with anyio.fail_after(90):
+        with anyio.fail_after(200):
             await drive(daemon, erp)
         await reported_once(daemon, erp)
         did_nothing_twice(sandbox, list(erp.targets))
@@ -73,7 +73,7 @@ async def test_kills_at_random_under_load_lose_and_repeat_nothing(
                 if daemon.is_running:
                     daemon.kill()
 
-        with anyio.fail_after(100):
+        with anyio.fail_after(200):
             async with anyio.create_task_group() as group:
                 group.start_soon(kill_now_and_then)
                 await drive(daemon, erp)

@@ -64,7 +64,7 @@ async def test_a_kill_repeats_and_loses_nothing_on_any_platform(tmp_path: Path, 
     async with sandbox.running(), daemon_process(tmp_path) as daemon:
         shop = daemon.configure(sandbox, platform)
         daemon.start(point)
-        with anyio.fail_after(90):
+        with anyio.fail_after(200):
             driven = await _drive(daemon, shop, sandbox.platforms[platform].order_ids())
         assert daemon.starts == 2, "the point was passed"
         assert driven
@@ -81,7 +81,7 @@ async def test_with_a_fifth_of_all_calls_failing_a_kill_still_repeats_nothing(tm
         shop = daemon.configure(sandbox, platform)
         sandbox.faults.set_rates({"mixed": 0.2})
         daemon.start("after_call:9")
-        with anyio.fail_after(100):
+        with anyio.fail_after(200):
             driven = await _drive(daemon, shop, sandbox.platforms[platform].order_ids())
         for order in driven:
             assert _is_whole_walk(platform, sandbox.ledger.effects(order)), sandbox.ledger.effects(order)
@@ -102,7 +102,7 @@ async def test_a_kill_sends_no_despatch_twice_and_loses_none(tmp_path: Path, poi
     async with sandbox.running(), daemon_process(tmp_path) as daemon:
         shop = daemon.configure(sandbox, "cloudsuite")
         daemon.start(point)  # the despatch is the fourth step
-        with anyio.fail_after(90):
+        with anyio.fail_after(200):
             await daemon.ready()
             status, target = await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/targets", body)
             assert status == 202, target
@@ -126,7 +126,7 @@ async def test_a_kill_sends_no_parcel_twice_and_loses_none(tmp_path: Path, platf
     async with sandbox.running(), daemon_process(tmp_path) as daemon:
         shop = daemon.configure(sandbox, platform)
         daemon.start(point)
-        with anyio.fail_after(90):
+        with anyio.fail_after(200):
             order, line = await _goods(daemon, shop, sandbox.platforms[platform].order_ids())
             parcels = [
                 {"number": "B-1", "tracking": ["T1"], "lines": [{"id": line}]},

@@ -35,14 +35,14 @@ async def blocked(daemon: DaemonProcess, sandbox: Sandbox, shop: str) -> list[st
 
 async def fitting(daemon: DaemonProcess, query: str, wanted: int) -> None:
     """Waits until so many orders fit."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(120):
         while len((await daemon.call("GET", f"/v1/orders?limit=1000&{query}"))[1]["orders"]) != wanted:  # noqa: ASYNC110
             await anyio.sleep(0.1)  # nothing reports how many there are
 
 
 async def job_with(daemon: DaemonProcess, job: str, done: int) -> dict[str, Any]:
     """Waits until a job came to so many orders."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(120):
         while True:
             _, found = await daemon.call("GET", f"/v1/jobs/{job}")
             if found["done"] + found["refused"] >= done:

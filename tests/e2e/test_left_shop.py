@@ -21,7 +21,7 @@ async def leave(daemon: DaemonProcess, shop: str) -> None:
     daemon.process.send_signal(signal.SIGHUP)
     _, page = await daemon.call("GET", f"/v1/events?type=shop.left&shop={shop}&wait=50")
     assert len(page["events"]) == 1
-    while (await daemon.call("GET", f"/v1/shops/{shop}"))[1]["configured"]:
+    while (await daemon.call("GET", f"/v1/shops/{shop}"))[1]["configured"]:  # the event is a moment ahead
         await daemon.call("GET", f"/v1/events?after={page['next']}&wait=0.05")
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -50,7 +50,8 @@ async def test_nothing_is_accepted_once_the_store_is_lost(
         status, problem = await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/targets", {"state": "delivered"})
         assert (status, problem["type"]) == (503, "overloaded")
         assert str(lost) in problem["detail"]
-        assert (await daemon.call("GET", "/v1/ready"))[0] == 503
+        with suppress(Unreachable):  # it may have ended by now
+            assert (await daemon.call("GET", "/v1/ready"))[0] == 503
         assert await daemon.exited() == 2
         assert str(lost) in daemon.errors.read_text()
         assert "Traceback" not in daemon.errors.read_text()
@@ -81,7 +82,7 @@ async def test_a_second_daemon_with_a_lock_of_its_own_drives_alone(tmp_path: Pat
 
 
 async def reached_again(daemon: DaemonProcess) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(120):
         while True:
             try:
                 assert (await daemon.call("GET", "/v1/ready"))[0] == 200
@@ -94,7 +95,7 @@ async def test_a_socket_whose_file_is_removed_is_made_anew(tmp_path: Path) -> No
     async with running(tmp_path) as (daemon, _, _):
         daemon.socket.unlink()
         await reached_again(daemon)
-        assert "api.socket_remade" in daemon.errors.read_text()
+        await daemon.logged("api.socket_remade")
         assert await daemon.terminate() == 0
         assert not daemon.socket.exists()
 
@@ -113,9 +114,7 @@ async def test_what_stands_in_the_sockets_place_is_reported_once_and_waited_for(
     async with running(tmp_path) as (daemon, _, _):
         daemon.socket.unlink()
         daemon.socket.write_text("in the way")
-        with anyio.fail_after(20):
-            while "api.socket_lost" not in daemon.errors.read_text():  # noqa: ASYNC110
-                await anyio.sleep(0.05)  # it says so on stderr and nowhere else
+        await daemon.logged("api.socket_lost")
         daemon.socket.unlink()
         await reached_again(daemon)
         assert daemon.errors.read_text().count("api.socket_lost") == 1

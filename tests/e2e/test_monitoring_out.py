@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.support.ports import free_port
 from tests.support.process import DaemonProcess, daemon_process
 
 pytestmark = pytest.mark.e2e
@@ -25,8 +26,8 @@ async def test_a_kubelet_asks_by_the_pods_address_and_a_taken_port_ends_the_star
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with sandbox.running(), daemon_process(tmp_path) as daemon, aiohttp.ClientSession() as http:
         shop = daemon.configure(sandbox)
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
+        port = free_port()
+        with socket.create_server(("127.0.0.1", port)):
             watched(daemon, port)
             daemon.start()
             assert await daemon.exited() == 2

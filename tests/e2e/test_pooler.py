@@ -36,7 +36,7 @@ async def test_daemons_behind_a_pooler_drive_orders_and_take_over_from_each_othe
         await erp.submit_all()
         first.kill()
         erp.daemon = second
-        with anyio.fail_after(120):
+        with anyio.fail_after(240):
             await drive(second, erp)
         await reported_once(second, erp)
         did_nothing_twice(sandbox, list(erp.targets))

@@ -58,7 +58,7 @@ class World:
 
     async def shared(self) -> None:
         """Waits until two nodes have a shop each."""
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             while len(self.holders() - {"None"}) < len(self._shops):  # noqa: ASYNC110 - another process does it
                 await anyio.sleep(0.05)
 
@@ -75,7 +75,9 @@ class World:
         for number, (shop, order) in enumerate(wave):
             path = f"/v1/shops/{shop}/orders/{order}/targets"
             body = {"state": "delivered", "tracking": {"code": f"T{order}"}}
-            status, answer = await daemons[number % len(daemons)].call("POST", path, body)
+            daemon, key, status = daemons[number % len(daemons)], {"Idempotency-Key": f"{shop}-{order}"}, 503
+            while status == 503:  # a node that a loaded machine held up may have lost its lease for a moment
+                status, answer = await daemon.call("POST", path, body, key)
             assert status == 202, answer
             targets.append(str(answer["id"]))
         return targets
@@ -83,7 +85,7 @@ class World:
     async def arrive(self, targets: list[str], *daemons: DaemonProcess) -> None:
         """Waits until all are reached, asking these daemons in turn."""
         for number, target in enumerate(targets):
-            with anyio.fail_after(60):
+            with anyio.fail_after(120):
                 while (answer := await self._asked(daemons[number % len(daemons)], target))["status"] != "reached":
                     assert answer["status"] not in {"failed", "blocked", "cancelled"}, answer
 
@@ -93,7 +95,7 @@ class World:
 
     async def imported(self, daemon: DaemonProcess) -> None:
         """Waits until the daemon knows all orders."""
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             for shop, orders in self._orders.items():
                 for order in orders:
                     while (await daemon.call("GET", f"/v1/shops/{shop}/orders/{order}"))[0] != 200:  # noqa: ASYNC110
@@ -172,7 +174,7 @@ async def test_what_a_version_to_come_takes_away_waits_until_no_node_of_this_one
             await world.move(this)
             coming.start()
             await coming.ready()
-            assert "store.contract_left" in coming.errors.read_text()
+            await coming.logged("store.contract_left")
             await world.shared()
             assert world.schemas() == {newest_schema(), newest_schema() + 3}
             targets = await world.begin(this, coming)

@@ -108,7 +108,7 @@ async def _raw(port: int, head: str, body: bytes = b"", *, hangs_up: bool = Fals
     """Sends bytes and hangs up, or waits for what comes back: the beginning of an answer, or nothing."""
     async with await anyio.connect_tcp("127.0.0.1", port) as stream:
         await stream.send(head.encode() + b"\r\n" + body)
-        with anyio.fail_after(30), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+        with anyio.fail_after(120), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
             if not hangs_up:
                 return await stream.receive()
     return b""
@@ -170,7 +170,7 @@ async def test_the_daemon_shows_which_webhooks_the_platform_does_not_send(tmp_pa
     async with scene(tmp_path, orders=1) as it:
         await it.start()
         found = None
-        with anyio.fail_after(30):
+        with anyio.fail_after(120):
             while found is None:  # the look comes some time after the start, and no event follows it
                 _, view = await it.daemon.call("GET", f"/v1/shops/{it.shop}")
                 found = view["webhooks"]

@@ -96,7 +96,7 @@ async def is_worked_off(folder: Path) -> None:
     """Returns once nothing waits in the inbox of a running daemon. No answer and no event shows that, so it is
     looked up."""
     store = engine_of(store_url(folder))
-    with anyio.fail_after(60):
+    with anyio.fail_after(120):
         while await anyio.to_thread.run_sync(store.glance, shops_with_webhooks):  # noqa: ASYNC110
             await anyio.sleep(0.02)
 
