@@ -93,7 +93,7 @@ async def test_one_that_arrived_ahead_of_an_order_that_was_not_begun_is_sent_at_
     monkeypatch.setattr(pusher, "Round", watched)
     async with (
         running_erp() as erp,
-        dispatching(tmp_path, settings(erp, timeout_seconds=300.0), round_seconds=0.02) as it,
+        dispatching(tmp_path, settings(erp, timeout_seconds=300.0), round_seconds=1.0) as it,
     ):
         erp.hangs = lambda each: each.cursor == 1
         await it.publish("slow")
