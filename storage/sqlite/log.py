@@ -1,11 +1,11 @@
 """Brings the write-ahead log into the file piece by piece, beside the commits.
 
 SQLite would do it all at once in a commit, while everybody else waits: in a store of a million orders 8,000 pages lie
-all over the file, and writing and syncing them takes 20 ms on a calm machine and 300 to 450 ms on a loaded one. Here
-the writing connection brings a piece of the log at a time while another connection holds the state of a moment ago.
-What came after that has to stay in the log, so SQLite writes the pages and need not sync the file yet. Then the file is
-synced by a descriptor of our own, while others commit. Once the log is long enough, what is left of it is brought as
-well, and SQLite's own sync finds little to do.
+all over the file, and writing and syncing them takes 10 to 20 ms on a calm machine and 300 to 450 ms on a loaded one.
+Here the writing connection brings a piece of the log at a time while another connection holds the state of a moment
+ago. What came after that has to stay in the log, so SQLite writes the pages and need not sync the file yet. Then the
+file is synced by a descriptor of our own, while others commit. Once the log is long enough, what is left of it is
+brought as well, and SQLite's own sync finds little to do.
 
 When a log may begin anew is SQLite's own business all the time: only after its own sync of all that is in it. And no
 other connection than the writing one checkpoints (docs/pitfalls.md S0).
