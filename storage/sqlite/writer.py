@@ -1,14 +1,15 @@
 """The one connection that writes: the writer task takes what has gathered (storage/gathering.py) into one transaction
 and commits once with synchronous=FULL.
 
-Exactly one connection writes and checkpoints (storage/sqlite/log.py); SQLite before 3.51.3 can lose commits when one
-connection checkpoints while another commits (docs/pitfalls.md S0).
+Exactly one connection writes and checkpoints; SQLite before 3.51.3 can lose commits when one connection checkpoints
+while another commits (docs/pitfalls.md S0).
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,13 +19,15 @@ from storage.changes import Change
 from storage.errors import StoreLost, StoreUnavailable
 from storage.gathering import Gathering, Group
 from storage.pending import Pending, Unit
-from storage.sqlite.connection import Connection
+from storage.sqlite.connection import BUSY_MS, Connection
 from storage.sqlite.footing import Footing
 from storage.sqlite.group import run_group
 from storage.store import OnCommit, OnGroup
 from storage.transaction import Published
 
 T = TypeVar("T")
+
+_CHECKPOINT_SECONDS = 300.0
 
 
 class Writer:
@@ -71,11 +74,16 @@ class Writer:
 
     async def run(self) -> None:
         """The writer task: gathers, commits, wakes. Ends when the store is closing and nothing waits."""
+        last_checkpoint = anyio.current_time()
         while True:
             if not self._waiting:
                 if self._waiting.is_closing:
                     return
-                await self._waiting.wait()
+                await self._waiting.wait(_CHECKPOINT_SECONDS)
+            if anyio.current_time() - last_checkpoint > _CHECKPOINT_SECONDS:
+                with suppress(sqlite3.Error, StoreLost):  # tried again; commits say what is wrong with disk or files
+                    await self._connection.run(self._checkpoint)
+                last_checkpoint = anyio.current_time()
             if self._waiting:
                 await self._commit(await self._waiting.take())
 
@@ -146,3 +154,19 @@ class Writer:
             self._footing.wrote()
         self._footing.check()
         return published
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        self._footing.check()  # or what another program wrote would be taken for ours afterwards
+        try:
+            _truncate_wal(connection)
+        finally:
+            self._footing.wrote()
+
+
+def _truncate_wal(connection: sqlite3.Connection) -> None:
+    """Only if no reader is in the way: waiting for one (a backup) would keep every commit waiting."""
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")

@@ -188,7 +188,7 @@ async def test_what_was_committed_before_the_log_was_removed_is_in_the_file_at_t
 async def test_a_store_that_grows_over_its_checkpoints_stays_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.log._CUT_SECONDS", 0.01)
+    monkeypatch.setattr("storage.sqlite.writer._CHECKPOINT_SECONDS", 0.0)
     async with open_sqlite(tmp_path / "s.db", NOW) as store:
         for _ in range(5):
             await store.write(note("x" * 2_000_000))
