@@ -75,6 +75,7 @@ def test_the_plots_labels_are_whole(page: Any) -> None:
 
 
 def test_the_search_says_whole_what_it_takes(page: Any) -> None:
+    page.locator("#daemon").get_by_text("started").wait_for()  # what stands beside it, once it is known
     box = page.get_by_role("searchbox", name="Order id or reference")
     room = box.evaluate(
         """(node) => {
