@@ -18,9 +18,9 @@ from orchestrator.operations.views.shops import shop_view
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.nodes import Presence, join
 from storage.store import Store
-from tests.runtime.test_leases import holders, shared, supervisor_of
 from tests.support.committed import Committed
 from tests.support.engines import store_url
+from tests.support.leasing import holders, shared, supervisor_of
 from tests.support.shopfloor import config_of
 
 pytestmark = pytest.mark.engines("postgresql")
