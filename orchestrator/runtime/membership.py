@@ -111,7 +111,7 @@ class Membership:
                 beats = await self._rest()
                 began = self._clock.monotonic()
                 try:
-                    await (self._beat() if beats else self._look())
+                    await (self._beat() if beats else self._look_until_due())
                 except NewerStore:  # it was taken for dead, and a newer node took away what it needs
                     raise
                 except StoreError as error:  # what is not renewed ends by itself
@@ -218,6 +218,12 @@ class Membership:
         if self._is_to_notify:
             self._is_to_notify = False
             await self.notify()
+
+    async def _look_until_due(self) -> None:
+        """As `_look`, no longer than until the next heartbeat, which looks as well: a read may wait behind others for a
+        reader, or for a lock, and no lease is to end by that."""
+        with anyio.move_on_after(self._next_seconds - (self._clock.monotonic() - self._beaten_at)):
+            await self._look()
 
     async def _look(self) -> None:
         """Raises StoreError."""
