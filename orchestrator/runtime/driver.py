@@ -12,9 +12,10 @@ crash, the order is read before anything is sent again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, TypeGuard
+from typing import Final, NamedTuple, TypeGuard
 
 import anyio
 
@@ -41,6 +42,8 @@ from storage.orders import LostUpdate, is_unchanged
 from storage.payloads import get_kept
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
+
+_TRIES: Final = 5  # at what others change again and again
 
 Apply = Callable[[Draft, Context], None]
 
@@ -186,11 +189,10 @@ class Driver:
             draft.save(tx, ctx.now)
             return draft, move
 
-        while True:
-            try:
+        for _ in range(_TRIES - 1):
+            with suppress(LostUpdate):  # another node's change is in it by now
                 return await services.store.write_fencing(unit)
-            except LostUpdate:
-                continue  # another node's change is in it by now
+        return await services.store.write_fencing(unit)
 
     # -- the platform ----------------------------------------------------------------------------------------------
 
