@@ -134,7 +134,6 @@ def test_usage_shows_arguments_by_their_names(run: Run, command: str, usage: str
 _HELP_OF_ALL = """
 import json, sys
 from orchestrator.cli.app import app
-from orchestrator.cli.usage import OWN
 for command in json.loads(sys.argv[1]):
     try:
         app([*command.split(), "--help"], prog_name="fulfilld")

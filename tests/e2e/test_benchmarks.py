@@ -61,7 +61,7 @@ def test_many_orders_are_measured(tmp_path: Path) -> None:
     assert size["import"]["rss_mb"] > 0
     assert size["bulk"]["targets_a_second"] > 0
     assert size["driving"]["steps_a_second"] > 0
-    assert size["first_step_seconds"] >= 0  # to a hundredth
+    assert isinstance(size["first_step_seconds"], float)  # to a hundredth: it may be none
     for part, calls in SCALE.items():
         assert all(size[part][call]["p95_ms"] > 0 for call in calls)
 

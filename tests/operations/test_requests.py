@@ -33,6 +33,13 @@ LEFT_SECONDS = 240
 """How long the lease of a node that fell silent lasts."""
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is."""
+    for limit in ("_BEGUN_SECONDS", "_APPLIED_SECONDS"):
+        monkeypatch.setattr(requests, limit, 240.0)
+
+
 @asynccontextmanager
 async def floor(
     folder: Path, platform: str = "selldone", orders: int = 2, poll_seconds: float = NEVER_SECONDS
