@@ -12,10 +12,9 @@ crash, the order is read before anything is sent again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import anyio
 
@@ -38,12 +37,10 @@ from orchestrator.runtime.walk_turns import WalkTurns, short_turns
 from statemachines.machine import PlatformMachine
 from storage.changes import Change
 from storage.errors import StoreError
-from storage.orders import LostUpdate, is_unchanged
+from storage.orders import is_unchanged
 from storage.payloads import get_kept
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
-
-_TRIES: Final = 5  # at what others change again and again
 
 Apply = Callable[[Draft, Context], None]
 
@@ -172,7 +169,7 @@ class Driver:
 
     async def _commit_fresh(self, order_id: str, carried: Carried, *, has_permit: bool) -> tuple[Draft | None, Move]:
         """Decides on the rows as a unit of work sees them. The outcome of a read is compared with the snapshot before
-        it. What was changed in between all the same is as stale as what a change was decided on. Raises StaleLease."""
+        it. Raises StaleLease."""
         services, apply, has_read = self._services, carried.apply, carried.snapshot is not None
 
         def unit(tx: Transaction) -> tuple[Draft | None, Move]:
@@ -189,9 +186,6 @@ class Driver:
             draft.save(tx, ctx.now)
             return draft, move
 
-        for _ in range(_TRIES - 1):
-            with suppress(LostUpdate):  # another node's change is in it by now
-                return await services.store.write_fencing(unit)
         return await services.store.write_fencing(unit)
 
     # -- the platform ----------------------------------------------------------------------------------------------

@@ -75,6 +75,7 @@ async def test_a_read_begins_later_than_what_was_recorded_before(shown: list[int
     assert await read_begins(Clock(now_ms=iter(shown).__next__)) == begins
 
 
+@pytest.mark.engines("postgresql")
 async def test_an_order_that_another_node_changes_again_and_again_is_decided_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,10 +90,13 @@ async def test_an_order_that_another_node_changes_again_and_again_is_decided_ane
             return False
 
         async def too_late(unit: Callable[[Transaction], T]) -> T:
-            if lost[0]:
-                lost[0] -= 1
-                raise LostUpdate(f"order {order.id} was changed meanwhile")
-            return await write(unit)
+            def changed_meanwhile(tx: Transaction) -> T:
+                if lost[0]:
+                    lost[0] -= 1
+                    raise LostUpdate(f"order {order.id} was changed meanwhile")
+                return unit(tx)
+
+            return await write(changed_meanwhile)
 
         monkeypatch.setattr(worker.store, "change", stale)
         monkeypatch.setattr(worker.store, "write_fencing", too_late)
