@@ -18,8 +18,8 @@ class Dialect:
     index, `index_hint` behind a table that is to be read by an index, whose name it has a place for. `row_lock` ends a
     SELECT whose rows nobody may change before the transaction ends; `row_take` one that leaves out the rows that
     another transaction has, and keeps the others for this one alone. `now_ms` is what the database's clock shows at
-    that moment, in Unix milliseconds. `all_columns` is a query for every table, column and place
-    of it in the primary key (0: none); `renumber` makes identities go on behind those that are there.
+    that moment, in Unix milliseconds. `all_columns` is a query for every table, column and place of it in the primary
+    key (0: none); `renumber` makes identities go on behind those that are there.
     """
 
     types: Mapping[str, str]

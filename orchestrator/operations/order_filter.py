@@ -74,9 +74,13 @@ def waiting_shops(shops: Iterable[Shop], configured: Configured, now: int) -> li
 def check_shop(tx: Transaction, configured: Configured, name: str | None) -> None:
     """A shop that left the config keeps its history, one that another node alone has may have none yet; a name that
     never was a shop's is a mistake. Raises Refused `shop-not-found`."""
-    if name is None or name in configured or get_shop(tx, name) is not None or is_configured(tx, name):
-        return
-    raise no_shop(name, configured)
+    if name is not None and name not in configured and not is_known(tx, name):
+        raise no_shop(name, configured)
+
+
+def is_known(tx: Transaction, shop: str) -> bool:
+    """Whether a name is that of a shop that the store has, or that the config of another node has."""
+    return get_shop(tx, shop) is not None or is_configured(tx, shop)
 
 
 def order_filter(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from orchestrator.decisions.refusals import no_shop, shop_elsewhere
 from orchestrator.operations import documents
 from orchestrator.operations.cluster import Cluster, read_cluster
-from orchestrator.operations.order_filter import check_shop
+from orchestrator.operations.order_filter import check_shop, is_known
 from orchestrator.operations.queries.services import QueryGroup
 from orchestrator.operations.views.events import rejected_view
 from orchestrator.operations.views.shops import left_shop_view, shop_view
 from storage.counts import count_pending
-from storage.nodes import is_configured
 from storage.products import StoredProduct, list_products
 from storage.records import Shop
 from storage.rejected import list_rejected
@@ -36,11 +35,7 @@ class ShopQueries(QueryGroup):
     async def has_left(self, name: str) -> bool:
         """Whether the store knows the name as that of a shop, which is not in the config any more, or in that of
         another node alone."""
-
-        def unit(tx: Transaction) -> bool:
-            return get_shop(tx, name) is not None or is_configured(tx, name)
-
-        return name.isprintable() and await self._store.read(unit)
+        return name.isprintable() and await self._store.read(lambda tx: is_known(tx, name))
 
     async def shop(self, name: str) -> documents.Shop:
         """One shop, also one that has left the config. Raises Refused `shop-not-found`."""
