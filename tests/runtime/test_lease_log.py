@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from structlog.testing import capture_logs
 
 from storage.nodes import Presence
 from storage.takeovers import list_takeovers
-from tests.support.engines import store_url
 from tests.support.leasing import (
     Node,
     logged,
@@ -19,12 +16,6 @@ from tests.support.leasing import (
 from tests.support.shopfloor import SHOP
 
 pytestmark = pytest.mark.engines("sqlite", "postgresql")
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Of a store that several nodes share; on SQLite they are in one process, which no real ones could be."""
-    return store_url(tmp_path)
 
 
 async def test_who_takes_a_shop_says_from_whom_and_why_it_could(url: str) -> None:

@@ -22,7 +22,6 @@ from storage.leases import acquire
 from storage.nodes import Presence, beat, live_nodes
 from storage.shops import get_shop
 from tests.support.committed import Committed
-from tests.support.engines import store_url
 from tests.support.leasing import (
     LONG,
     Node,
@@ -35,12 +34,6 @@ from tests.support.leasing import (
 from tests.support.shopfloor import SHOP, config_of
 
 pytestmark = pytest.mark.engines("sqlite", "postgresql")
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Of a store that several nodes share; on SQLite they are in one process, which no real ones could be."""
-    return store_url(tmp_path)
 
 
 async def test_a_node_that_waits_for_the_lease_of_a_killed_one_says_so_once(url: str, tmp_path: Path) -> None:

@@ -30,12 +30,6 @@ from tests.support.shopfloor import SHOP
 pytestmark = pytest.mark.engines("sqlite", "postgresql")
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """Of a store that several nodes share; on SQLite they are in one process, which no real ones could be."""
-    return store_url(tmp_path)
-
-
 async def test_a_shop_is_one_nodes_until_it_is_released(url: str) -> None:
     async with shared(url) as store:
         first, second = Node(store, "a"), Node(store, "b")
